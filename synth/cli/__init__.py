@@ -1,0 +1,1 @@
+"""Put the parts together for a person at a terminal: the only place that prints and exits."""

@@ -1,0 +1,101 @@
+"""Share what every command needs: consoles, escaping, the mapping of errors to exit statuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import click
+
+from synth.errors import ExitCode, SeccompSynthError
+
+ISSUES = "please report it with the lines above"
+
+
+@dataclass
+class Settings:
+    """What the options before the command say: verbosity (-1 quiet, 0, 1 …) and colour."""
+
+    verbosity: int = 0
+    color: bool | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str, *, level: int = 0) -> None:
+        """Print one line on stderr unless the user asked for less."""
+        if self.verbosity >= level:
+            click.echo(clean(text), err=True)
+
+    def warn(self, text: str) -> None:
+        """Print a warning on stderr; ``-q`` does not silence it."""
+        click.echo(clean(f"seccomp-synth: warning: {text}"), err=True)
+
+
+pass_settings = click.make_pass_decorator(Settings, ensure=True)
+
+
+def clean(text: str) -> str:
+    """Return ``text`` with every control, format and bidirectional character made visible.
+
+    Names of programs and paths come from inside containers; a terminal must not obey them.
+    """
+    return "".join(
+        character
+        if character in "\n\t" or unicodedata.category(character)[0] not in "CZ" or character == " "
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def use_color(choice: str, environment: dict[str, str], *, terminal: bool) -> bool:
+    """Decide on colour: the option, then NO_COLOR and FORCE_COLOR, then the terminal."""
+    if choice != "auto":
+        return choice == "always"
+    if environment.get("NO_COLOR"):
+        return False
+    if environment.get("FORCE_COLOR"):
+        return True
+    return terminal and environment.get("TERM") != "dumb"
+
+
+def run_command(main: Callable[[], object]) -> int:
+    """Run the click command ``main`` and return the exit status of the process.
+
+    Expected errors become one line on stderr; the rest is our bug and shows its traceback.
+    """
+    try:
+        result = main()
+    except SeccompSynthError as error:
+        line = clean(str(error)).replace("\n", " ")
+        click.echo(f"seccomp-synth: error: {line} [{error.slug}]", err=True)
+        return int(error.exit_code)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        hint = f" [{usage_hint(error)}]" if usage_hint(error) else ""
+        message = clean(error.format_message()).replace("\n", " ")
+        click.echo(f"seccomp-synth: error: {message}{hint}", err=True)
+        return int(ExitCode.USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("seccomp-synth: interrupted", err=True)
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has gone; nothing more can be said, and Python must not try at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception:
+        traceback.print_exc()
+        click.echo(f"seccomp-synth: this is a bug in seccomp-synth; {ISSUES}", err=True)
+        return int(ExitCode.BUG)
+    return result if isinstance(result, int) else 0
+
+
+def usage_hint(error: click.ClickException) -> str:
+    """Return the help command that belongs to a usage error, or nothing."""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"see {error.ctx.command_path} --help"
+    return ""

@@ -1,0 +1,111 @@
+"""Offer the command line: options for all commands, and the commands, loaded when named."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import click
+
+from synth import __version__
+from synth.cli.common import Settings, run_command, use_color
+
+# name -> module:attribute; the module is imported only when its command is asked for, so that
+# ``--help`` and the pure commands need neither Linux nor root nor an engine.
+COMMANDS = {
+    "record": "synth.cli.record:record",
+    "synth": "synth.cli.synth:synth",
+    "validate": "synth.cli.validate:validate",
+    "diff": "synth.cli.diff:diff",
+    "doctor": "synth.cli.doctor:doctor",
+}
+
+SUMMARIES = {
+    "record": "Record the syscalls and capabilities that workloads use in a container.",
+    "synth": "Make a minimal seccomp profile and capability list from recordings.",
+    "validate": "Replay recorded workloads under a profile and name what it denies.",
+    "diff": "Compare a profile with Docker's default or with another profile.",
+    "doctor": "Say what this host can do, and the command that mends what it can't.",
+}
+
+
+class LazyGroup(click.Group):
+    """A click group whose commands are imported on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the command names in the order in which they are used."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command, or ``None``."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)  # noqa: S101 - a typo in COMMANDS, not input
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from ``SUMMARIES``, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUMMARIES[name]) for name in COMMANDS])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve the command name, offering the nearest one for a typo."""
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            near = get_close_matches(name, COMMANDS, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"no such command {name!r}{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="seccomp-synth")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only.")
+@click.option("-v", "--verbose", count=True, help="Say more; twice for debugging.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colour the output; NO_COLOR and FORCE_COLOR count too.",
+)
+@click.pass_context
+def cli(ctx: click.Context, quiet: bool, verbose: int, color: str) -> None:
+    """Give a container exactly what it needs.
+
+    Record what workloads use, make a minimal seccomp profile and capability list from it, and
+    prove it by replaying them.
+
+    \b
+    Example:
+      seccomp-synth record debian:bookworm -o ls.recording.json -- ls -la /
+      seccomp-synth synth ls.recording.json -o out/
+      seccomp-synth validate ls.recording.json --profile out/seccomp.json
+      seccomp-synth diff out/seccomp.json
+    """
+    colored = use_color(color, dict(os.environ), terminal=sys.stderr.isatty())
+    ctx.obj = Settings(verbosity=-1 if quiet else verbose, color=colored)
+    ctx.color = colored
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(
+        run_command(
+            lambda: cli.main(args=arguments, prog_name="seccomp-synth", standalone_mode=False)
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+"""Define the data that flows between the parts: frozen, ordered, free of behaviour.
+
+Nothing here imports anything of ours.  Collections are tuples in a canonical order, so that
+equal content means equal objects and equal bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Phase = Literal["runtime", "workload"]
+"""``runtime``: the container runtime's own calls between filter and execve; else ``workload``."""
+
+Arch = Literal["x86_64", "x86", "x32", "aarch64", "arm"]
+Mode = Literal["run", "exec"]
+"""``run``: a container of its own; ``exec``: ``docker exec`` in one long-running container."""
+
+# ---------------------------------------------------------------- recordings
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SyscallUse:
+    """One syscall that a run made under its filter, with the first program seen making it.
+
+    ``name`` is ``None``-free: a number without a name in our tables is ``"#NUMBER"``.
+    ``first_ms`` is milliseconds from the start of the run to the first such call.
+    """
+
+    arch: str
+    name: str
+    number: int
+    phase: str
+    program: str
+    first_ms: float
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ArgumentUse:
+    """The distinct argument values of one syscall in one run.
+
+    ``fields`` are ``(index, mask)`` pairs, ``values`` the masked tuples in their order.
+    ``pointed``: the value is the first 8 bytes the argument points to (clone3), which no
+    filter can see.  ``overflow``: there were more tuples than the bound; the list is partial.
+    """
+
+    arch: str
+    name: str
+    fields: tuple[tuple[int, int], ...]
+    values: tuple[tuple[int, ...], ...]
+    overflow: bool = False
+    pointed: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Denial:
+    """A call that the filter refused: ``errno`` it answered, or 0 for a kill by SIGSYS.
+
+    ``arguments`` are ``(index, mask, value)`` triples where an argument rule refused.
+    """
+
+    arch: str
+    name: str
+    number: int
+    errno: int
+    phase: str
+    program: str
+    count: int
+    arguments: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CapabilityUse:
+    """A capability that was asked for and granted, by the program and in the syscall named."""
+
+    name: str
+    syscall: str
+    program: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutputDigest:
+    """What a run printed on one stream: length in bytes and SHA-256 of the normalised text."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A command to run in the container, as the user defined it.
+
+    ``command`` is an argument vector, never a shell line of ours.  ``timeout_s`` in seconds.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    mode: str = "run"
+    timeout_s: float = 300.0
+    repeat: int = 1
+    expected_exit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of one workload and all that was seen of it.
+
+    ``exit_status`` is ``None`` when the run was ended by us (timeout, interrupt).
+    ``outcome``: ``ok``, ``failed`` (another exit status than expected), ``timeout``,
+    ``not-started`` or ``interrupted``.
+    """
+
+    workload: str
+    index: int
+    outcome: str
+    exit_status: int | None
+    duration_ms: float
+    stdout: OutputDigest
+    stderr: OutputDigest
+    syscalls: tuple[SyscallUse, ...] = ()
+    arguments: tuple[ArgumentUse, ...] = ()
+    denials: tuple[Denial, ...] = ()
+    capabilities: tuple[CapabilityUse, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The container that was recorded, as far as it decides what it may do.
+
+    ``capabilities`` is the bounding set it really had.  ``environment`` holds names only and
+    ``mounts`` container paths only: values and host paths do not belong in a shared file.
+    """
+
+    image: str
+    image_digest: str
+    libc: str = ""
+    user: str = ""
+    workdir: str = ""
+    network: str = "default"
+    tty: bool = False
+    no_new_privileges: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The kernel and engine of the recording; never a host name."""
+
+    kernel: str
+    arch: str
+    engine: str
+    engine_version: str
+    runtime: str
+    runtime_version: str
+    cgroup: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """The seccomp filter in force: ``default`` (a baseline's name) or ``profile`` (a digest)."""
+
+    kind: str
+    baseline: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How far a recording can be trusted.
+
+    ``problems`` are sentences; none means that everything asked for was recorded.  A recording
+    with problems is refused by ``synth`` unless the user insists.  ``notes`` do not hurt.
+    ``capabilities`` is ``recorded`` or the reason why they were not.
+    """
+
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    capabilities: str = "recorded"
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the recording may be narrowed to."""
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """All runs of one ``record`` command.  ``partial``: it was interrupted."""
+
+    subject: Subject
+    host: Host
+    filter: Filter
+    probes: tuple[str, ...]
+    health: Health
+    workloads: tuple[Workload, ...]
+    runs: tuple[Run, ...]
+    partial: bool = False
+
+
+# ---------------------------------------------------------------- profiles
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Comparison:
+    """One argument condition, in libseccomp's terms.
+
+    For ``SCMP_CMP_MASKED_EQ`` ``value`` is the mask and ``value_two`` the wanted value.
+    """
+
+    index: int
+    op: str
+    value: int
+    value_two: int = 0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Gate:
+    """When a rule applies: capabilities (bounding set), architectures (Go names), kernel."""
+
+    capabilities: tuple[str, ...] = ()
+    arches: tuple[str, ...] = ()
+    min_kernel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One entry of a profile: ``names`` answer ``action`` when all ``comparisons`` hold (AND).
+
+    ``errno`` is ``None`` when the entry has none.
+    """
+
+    names: tuple[str, ...]
+    action: str
+    errno: int | None = None
+    comparisons: tuple[Comparison, ...] = ()
+    comment: str = ""
+    includes: Gate = field(default_factory=Gate)
+    excludes: Gate = field(default_factory=Gate)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A seccomp profile in Docker's format.
+
+    ``architectures`` (resolved, ``SCMP_ARCH_*``) and ``arch_map`` (architecture, its
+    sub-architectures) exclude each other.
+    """
+
+    default_action: str
+    rules: tuple[Rule, ...]
+    default_errno: int | None = None
+    architectures: tuple[str, ...] = ()
+    arch_map: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a profile is to be in force: native architecture, bounding set, kernel."""
+
+    arch: str
+    capabilities: frozenset[str]
+    kernel: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Answer:
+    """What a filter answers to a call: an action and, for ``SCMP_ACT_ERRNO``, the errno."""
+
+    action: str
+    errno: int = 0
+
+
+Conjunction = tuple[Comparison, ...]
+"""Conditions that must all hold; ``()`` always holds."""
+
+
+# ---------------------------------------------------------------- findings
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Finding:
+    """One thing a reader should know; ``id`` is documented in docs/findings.md, never reused.
+
+    ``severity`` is ``error`` (the answer is no), ``warning`` or ``note``.
+    """
+
+    id: str
+    severity: str
+    subject: str
+    message: str
+    evidence: tuple[str, ...] = ()
+    fix: str = ""

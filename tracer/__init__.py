@@ -1,0 +1,1 @@
+"""Touch the world: record and replay container workloads with eBPF; needs root on Linux."""
