@@ -13,8 +13,9 @@ Phase = Literal["runtime", "workload"]
 """``runtime``: the container runtime's own calls between filter and execve; else ``workload``."""
 
 Arch = Literal["x86_64", "x86", "x32", "aarch64", "arm"]
-Mode = Literal["run", "exec"]
-"""``run``: a container of its own; ``exec``: ``docker exec`` in one long-running container."""
+Mode = Literal["run", "exec", "main"]
+"""``run``: a container of its own; ``exec``: ``docker exec`` in one long-running container;
+``main``: that container's own process, recorded as a run of its own."""
 
 # ---------------------------------------------------------------- recordings
 
@@ -81,10 +82,15 @@ class CapabilityUse:
 
 @dataclass(frozen=True, slots=True)
 class OutputDigest:
-    """What a run printed on one stream: length in bytes and SHA-256 of the normalised text."""
+    """What a run printed on one stream, without the text, which may hold secrets.
+
+    ``size`` in bytes; ``sha256`` of the text with times, addresses and temporary names masked;
+    ``shape`` is the same with every number masked as well.
+    """
 
     size: int
     sha256: str
+    shape: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,27 @@ class Workload:
     timeout_s: float = 300.0
     repeat: int = 1
     expected_exit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """The container to run workloads in, as the user described it; never written to a file.
+
+    ``environment`` holds ``(name, value)``, ``mounts`` ``(host path, container path, "rw"|"ro")``.
+    ``command`` is the main process when workloads are exec'd into it.
+    """
+
+    image: str
+    user: str = ""
+    workdir: str = ""
+    network: str = "default"
+    tty: bool = False
+    no_new_privileges: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[tuple[str, str, str], ...] = ()
+    command: tuple[str, ...] = ("sleep", "infinity")
 
 
 @dataclass(frozen=True, slots=True)
