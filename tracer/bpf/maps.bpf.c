@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The maps of the tracer.  Everything is aggregated in the kernel: no event stream, nothing to lose. */
+
+/* cgroup id -> container; written at cgroup_mkdir (and by user space to join), read per call. */
+BPF_HASH(cgroups, u64, u32, MAX_CGROUPS);
+
+/* cgroup directory name -> container; written by user space before a container starts. */
+BPF_HASH(names, struct name_key, u32, 1024);
+
+/* container -> what the kernel side knows of it. */
+BPF_ARRAY(containers, struct container, MAX_CONTAINERS);
+
+/* container -> 1 + the slot of the run it records into, 0 between runs; written by user space. */
+BPF_ARRAY(recording, u32, MAX_CONTAINERS);
+
+/* run -> what it called; written per call, read and cleared by user space. */
+BPF_ARRAY(slots, struct slot, MAX_SLOTS);
+
+/* thread -> container, for threads of the runtime between its filter and its execve. */
+BPF_HASH(runtime_tasks, u32, u32, MAX_RUNTIME_TASKS);
+
+/* (run, syscall, phase) -> who called it first and when; evidence only. */
+BPF_HASH(firsts, struct first_key, struct first, MAX_FIRSTS);
+
+/* bit of a syscall -> which arguments matter; written once by user space. */
+BPF_ARRAY(specs, struct spec, X32_BASE);
+
+/* distinct masked argument tuples, and how many there are per run and syscall. */
+BPF_HASH(arguments, struct argument_key, u64, MAX_ARGUMENTS);
+BPF_HASH(argument_counts, struct count_key, u32, MAX_ARGUMENTS);
+
+/* refused calls -> how often. */
+BPF_HASH(denials, struct denial_key, u64, MAX_DENIALS);
+
+/* granted capability checks -> how often. */
+BPF_HASH(capabilities, struct capability_key, u64, MAX_CAPABILITIES);
+
+/* errno -> 1 if the filter in force can answer it; written once by user space. */
+BPF_ARRAY(refusal_errnos, u8, MAX_ERRNO);
+
+/* LOST_* -> how often something had no room; any of it makes the recording say so. */
+BPF_ARRAY(losses, u64, LOST_KINDS);
+
+static inline void lose(int kind)
+{
+	u64 *count = losses.lookup(&kind);
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Scope: which tasks are inside, into which run they record, and which of them are still the
+ * container runtime.  A task is inside when its cgroup is; cgroups are learned when they are
+ * made, before any task is in them, so that nothing falls between start and attach.
+ */
+
+static inline u64 cgroup_of(struct task_struct *task)
+{
+	void *css_set = LOAD(void *, task, O_task_cgroups);
+#ifdef CGROUP_V1
+	/* v1 and hybrid: the pids hierarchy, which both cgroup drivers always use. */
+	void *css = LOAD(void *, css_set, O_css_set_pids);
+	void *cgroup = LOAD(void *, css, O_css_cgroup);
+#else
+	void *cgroup = LOAD(void *, css_set, O_css_set_default);
+#endif
+	void *node = LOAD(void *, cgroup, O_cgroup_kn);
+	return LOAD(u64, node, O_kn_id);
+}
+
+static inline struct container *container_of_task(struct task_struct *task)
+{
+	u64 id = cgroup_of(task);
+	u32 *index = cgroups.lookup(&id);
+	int key;
+
+	if (!index)
+		return 0;
+	key = *index;
+	return containers.lookup(&key);
+}
+
+/* The run that `box` records into now and its slot, or 0 between runs. */
+static inline struct slot *run_of(struct container *box, u32 *slot)
+{
+	int key = box->number;
+	u32 *current = recording.lookup(&key);
+
+	if (!current || !*current)
+		return 0;
+	*slot = *current - 1;
+	key = *slot;
+	return slots.lookup(&key);
+}
+
+static inline u32 phase_of(struct container *box)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+
+	if (!box->runtime_tasks)
+		return PHASE_WORKLOAD;
+	return runtime_tasks.lookup(&tid) ? PHASE_RUNTIME : PHASE_WORKLOAD;
+}
+
+static inline void enter_runtime(u32 tid, u32 index, struct container *box)
+{
+	int error = runtime_tasks.insert(&tid, &index);
+
+	if (!error)
+		__sync_fetch_and_add(&box->runtime_tasks, 1);
+	else if (error != -17 /* EEXIST: runtimes probe seccomp() before they use it */)
+		lose(LOST_RUNTIME_TASK);
+}
+
+static inline void leave_runtime(u32 tid)
+{
+	u32 *index = runtime_tasks.lookup(&tid);
+	struct container *box;
+	int key;
+
+	if (!index)
+		return;
+	key = *index;
+	box = containers.lookup(&key);
+	runtime_tasks.delete(&tid);
+	if (box)
+		__sync_fetch_and_add(&box->runtime_tasks, -1); /* BPF has no atomic subtraction */
+}
+
+/*
+ * Called for an unfiltered task that is about to install a filter.  Inside a container only the
+ * runtime is ever unfiltered: it is the runtime until its execve.  Its user namespace is the
+ * container's.
+ */
+static inline void note_filter(struct task_struct *task)
+{
+	u64 id = cgroup_of(task);
+	u32 *index = cgroups.lookup(&id);
+	struct container *box;
+	void *cred;
+	int key;
+
+	if (!index)
+		return;
+	key = *index;
+	box = containers.lookup(&key);
+	if (!box)
+		return;
+	cred = LOAD(void *, task, O_task_real_cred);
+	box->user_ns = LOAD(u64, cred, O_cred_user_ns);
+	enter_runtime(bpf_get_current_pid_tgid(), key, box);
+}
+
+/* cgroup_mkdir(cgrp, path): a container's own cgroup by its name, or a child of one inside. */
+int on_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
+{
+	void *cgroup = (void *)ctx->args[0];
+	void *root = READ(void *, cgroup, O_cgroup_root);
+	void *node = READ(void *, cgroup, O_cgroup_kn);
+	u64 id = READ(u64, node, O_kn_id);
+	struct name_key name = {};
+	struct container *box;
+	u32 *index, value;
+	int key;
+
+	/* ids are per hierarchy: look at one hierarchy only */
+#ifdef CGROUP_V1
+	if (!(READ(u32, root, O_root_mask) & (1u << PIDS_SUBSYS)))
+		return 0;
+#else
+	if (READ(int, root, O_root_hierarchy) != 0)
+		return 0;
+#endif
+	bpf_probe_read_kernel_str(name.text, sizeof(name.text), READ(void *, node, O_kn_name));
+	index = names.lookup(&name);
+	if (!index) {
+		void *css = READ(void *, cgroup, O_cgroup_parent);
+		void *parent = css ? READ(void *, css, O_css_cgroup) : 0;
+		void *parent_node = parent ? READ(void *, parent, O_cgroup_kn) : 0;
+		u64 parent_id = parent_node ? READ(u64, parent_node, O_kn_id) : 0;
+
+		index = cgroups.lookup(&parent_id);
+	}
+	if (!index)
+		return 0;
+	value = *index;
+	if (cgroups.update(&id, &value)) {
+		lose(LOST_CGROUP);
+		return 0;
+	}
+	key = value;
+	box = containers.lookup(&key);
+	if (box)
+		__sync_fetch_and_add(&box->cgroups, 1);
+	return 0;
+}
+
+/* cgroup_rmdir(cgrp, path): make room again. */
+int on_cgroup_rmdir(struct bpf_raw_tracepoint_args *ctx)
+{
+	void *node = READ(void *, (void *)ctx->args[0], O_cgroup_kn);
+	u64 id = READ(u64, node, O_kn_id);
+
+#ifdef CGROUP_V1
+	void *root = READ(void *, (void *)ctx->args[0], O_cgroup_root);
+	if (!(READ(u32, root, O_root_mask) & (1u << PIDS_SUBSYS)))
+		return 0;
+#endif
+	cgroups.delete(&id);
+	return 0;
+}
+
+/* sched_process_exec(task, old_pid, bprm): the runtime has become the workload. */
+int on_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct container *box = container_of_task(task);
+
+	if (!box || LOAD(int, task, O_task_seccomp_mode) != SECCOMP_MODE_FILTER)
+		return 0;
+	if (!box->execs)
+		box->bounding = LOAD(u64, LOAD(void *, task, O_task_real_cred), O_cred_bounding);
+	__sync_fetch_and_add(&box->execs, 1);
+	leave_runtime((u32)ctx->args[1]);
+	leave_runtime(bpf_get_current_pid_tgid());
+	return 0;
+}
+
+/* sched_process_fork(parent, child): a thread of the runtime is the runtime too. */
+int on_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	u32 tid = bpf_get_current_pid_tgid();
+	u32 *index = runtime_tasks.lookup(&tid);
+	struct container *box;
+	u32 value;
+	int key;
+
+	if (!index)
+		return 0;
+	value = *index;
+	key = value;
+	box = containers.lookup(&key);
+	if (box)
+		enter_runtime(READ(u32, (void *)ctx->args[1], O_task_pid), value, box);
+	return 0;
+}
+
+/* sched_process_exit(task): a runtime that gave up before its execve. */
+int on_task_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	leave_runtime(bpf_get_current_pid_tgid());
+	return 0;
+}

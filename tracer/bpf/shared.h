@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Limits, records and kernel access shared by all programs of the tracer.
+ *
+ * Every O_* and NR_* name is a -D option made from the running kernel's own BTF and from the
+ * syscall table: no kernel header is trusted for a layout (see README.md in this folder).
+ * The records below are the tracer's ABI; bcc derives the Python side from these same lines.
+ */
+#ifndef SECCOMP_SYNTH_SHARED_H
+#define SECCOMP_SYNTH_SHARED_H
+
+#define MAX_SLOTS 64          /* runs recorded at the same time; drained slots are used again */
+#define MAX_CONTAINERS 64     /* containers watched at the same time */
+#define MAX_CGROUPS 8192      /* their cgroups, children included */
+#define MAX_RUNTIME_TASKS 4096
+#define MAX_TUPLES 64         /* distinct argument tuples kept per run and syscall */
+#define MAX_ARGUMENTS 16384
+#define MAX_DENIALS 8192
+#define MAX_CAPABILITIES 4096
+#define MAX_FIRSTS 32768
+#define MAX_ERRNO 4096
+#define NAME_BYTES 96         /* longest cgroup directory name looked up, with its NUL */
+#define STACK_DEPTH 8         /* frames searched for a capability check made without audit */
+
+/*
+ * One bit per syscall and table: 0..511 native, 512..1023 the 32-bit table, 1024..2047 x32.
+ * A power of two, so that an index can be masked where the verifier wants proof.
+ */
+#define WORDS 32
+#define COMPAT_BASE 512
+#define X32_BASE 1024
+#define X32_BIT 0x40000000u
+
+#define PHASE_WORKLOAD 0
+#define PHASE_RUNTIME 1
+
+#define SECCOMP_MODE_FILTER 2
+#define PR_SET_SECCOMP 22
+#define SIGSYS 31
+#define SYS_SECCOMP 1         /* si_code of a SIGSYS sent by a filter */
+
+/* What could not be kept; counted in `losses` and carried into the recording's health. */
+#define LOST_CGROUP 0
+#define LOST_RUNTIME_TASK 1
+#define LOST_FIRST 2
+#define LOST_ARGUMENT 3
+#define LOST_DENIAL 4
+#define LOST_CAPABILITY 5
+#define LOST_UNNAMED 6        /* a syscall number outside every table */
+#define LOST_KINDS 8
+
+struct name_key { char text[NAME_BYTES]; };
+struct container {
+	u32 number;        /* its own index; written by user space before it starts */
+	u32 cgroups;       /* cgroups learned for it; this and the rest by the kernel side */
+	u32 runtime_tasks; /* threads of the runtime between filter and execve */
+	u32 pad;
+	u64 user_ns;       /* address of its user namespace */
+	u64 bounding;      /* bounding set after its first execve */
+	u64 execs;
+};
+/* flat arrays: bcc gives Python a wrong type for nested ones */
+struct slot { u64 workload[WORDS]; u64 runtime[WORDS]; u64 overflow[WORDS]; };
+struct first_key { u32 slot; u32 index; u32 phase; u32 pad; };
+struct first { u64 ns; char program[16]; };
+struct spec { u32 count; u32 pointed; u32 index[3]; u32 pad; u64 mask[3]; };
+struct argument_key { u32 slot; u32 index; u64 value[3]; };
+struct count_key { u32 slot; u32 index; };
+struct denial_key { u32 slot; u32 index; u32 error; u32 phase; u32 by_argument; u32 pad; u64 value[3]; char program[16]; };
+struct capability_key { u32 slot; u32 capability; u32 index; u32 unaudited; char program[16]; };
+
+/* Load from a pointer the verifier knows the type of: a wrong offset is refused at load. */
+#define LOAD(type, pointer, offset) (*(type *)((char *)(pointer) + (offset)))
+
+/* Load from an untyped kernel pointer (tracepoint arguments); for rare events only. */
+#define READ(type, pointer, offset)                                                        \
+	({                                                                                 \
+		type value_ = 0;                                                           \
+		bpf_probe_read_kernel(&value_, sizeof(value_), (char *)(pointer) + (offset)); \
+		value_;                                                                    \
+	})
+
+static inline int is_compat(struct task_struct *task)
+{
+	return LOAD(u32, task, O_task_status) & TS_COMPAT;
+}
+
+/* Return the bit of a syscall number, or -1 when no table has it. */
+static inline int bit_of(struct task_struct *task, u32 nr)
+{
+	if (nr & X32_BIT) {
+		nr &= ~X32_BIT;
+		return nr < X32_BASE ? (int)(nr + X32_BASE) : -1;
+	}
+	if (nr >= COMPAT_BASE)
+		return -1;
+	return is_compat(task) ? (int)(nr + COMPAT_BASE) : (int)nr;
+}
+
+/* The empty asm keeps clang from dropping the mask that the verifier needs to see. */
+static inline u64 word_of(u32 bit)
+{
+	u64 word = bit >> 6;
+	asm volatile("" : "+r"(word));
+	return word & (WORDS - 1);
+}
+
+static inline int get_bit(u64 *words, u32 bit)
+{
+	return (words[word_of(bit)] >> (bit & 63)) & 1;
+}
+
+/* Set a bit and return whether it was clear; reads first, since it nearly always is set. */
+static inline int set_bit(u64 *words, u32 bit)
+{
+	u64 mask = 1ull << (bit & 63);
+	u64 *word = &words[word_of(bit)];
+
+	if (*word & mask)
+		return 0;
+	__sync_fetch_and_or(word, mask);
+	return 1;
+}
+
+/*
+ * Read the six syscall arguments.  On x86 the registers from bp to di are adjacent in pt_regs
+ * (bp bx r11 r10 r9 r8 ax cx dx si di), so that one read serves both calling conventions.
+ */
+static inline void read_arguments(void *regs, int compat, u64 *value)
+{
+	u64 saved[11] = {};
+
+	bpf_probe_read_kernel(saved, sizeof(saved), (char *)regs + O_regs_bp);
+	if (compat) {
+		value[0] = (u32)saved[1];  /* bx */
+		value[1] = (u32)saved[7];  /* cx */
+		value[2] = (u32)saved[8];  /* dx */
+		value[3] = (u32)saved[9];  /* si */
+		value[4] = (u32)saved[10]; /* di */
+		value[5] = (u32)saved[0];  /* bp */
+		return;
+	}
+	value[0] = saved[10]; /* di */
+	value[1] = saved[9];  /* si */
+	value[2] = saved[8];  /* dx */
+	value[3] = saved[3];  /* r10 */
+	value[4] = saved[5];  /* r8 */
+	value[5] = saved[4];  /* r9 */
+}
+#endif

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Syscalls: what the filter let through, and with which arguments.  sys_enter fires only for
+ * calls that the filter allowed, so this is exactly what a profile has to allow.
+ */
+
+static inline void keep_first(u32 slot, u32 bit, u32 phase)
+{
+	struct first_key key = {.slot = slot, .index = bit, .phase = phase};
+	struct first value = {.ns = bpf_ktime_get_ns()};
+
+	bpf_get_current_comm(value.program, sizeof(value.program));
+	if (firsts.insert(&key, &value) == -7 /* E2BIG: the map is full */)
+		lose(LOST_FIRST);
+}
+
+/* Fill `value` with the masked arguments that `spec` names; return 0 if they can't be read. */
+static inline int masked_arguments(struct spec *spec, void *regs, int compat, u64 *value)
+{
+	u64 all[6];
+
+	read_arguments(regs, compat, all);
+	if (spec->pointed) {
+		/* clone3: the flags are the first word of what the first argument points to */
+		return !bpf_probe_read_user(&value[0], sizeof(u64), (void *)all[0]);
+	}
+#pragma unroll
+	for (int i = 0; i < 3; i++) {
+		if (i < spec->count) {
+			u32 at = spec->index[i];
+			u64 one = at == 0 ? all[0] : at == 1 ? all[1] : at == 2 ? all[2]
+				: at == 3 ? all[3] : at == 4 ? all[4] : all[5];
+			value[i] = one & spec->mask[i];
+		}
+	}
+	return 1;
+}
+
+static inline void keep_arguments(struct slot *run, struct argument_key *key, u32 bit)
+{
+	struct count_key count_key = {.slot = key->slot, .index = bit};
+	u32 one = 1, *count;
+	u64 present = 1;
+
+	if (arguments.lookup(key))
+		return;
+	count = argument_counts.lookup(&count_key);
+	if (!count) {
+		argument_counts.update(&count_key, &one);
+	} else {
+		if (*count >= MAX_TUPLES) {
+			set_bit(run->overflow, bit);
+			return;
+		}
+		__sync_fetch_and_add(count, 1);
+	}
+	if (arguments.insert(key, &present) == -7 /* E2BIG */) {
+		set_bit(run->overflow, bit);
+		lose(LOST_ARGUMENT);
+	}
+}
+
+/* sys_enter(regs, id) */
+int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	u32 nr = ctx->args[1];
+	struct container *box;
+	struct slot *run;
+	struct spec *spec;
+	u32 phase, slot = 0;
+	int bit;
+
+	if (LOAD(int, task, O_task_seccomp_mode) != SECCOMP_MODE_FILTER) {
+		if (nr == NR_SECCOMP)
+			note_filter(task);
+		else if (nr == NR_PRCTL &&
+			 (u32)READ(u64, (void *)ctx->args[0], O_regs_first) == PR_SET_SECCOMP)
+			note_filter(task);
+		return 0;
+	}
+	box = container_of_task(task);
+	if (!box || nr == (u32)-1)
+		return 0;
+	run = run_of(box, &slot);
+	if (!run)
+		return 0;
+	bit = bit_of(task, nr);
+	if (bit < 0) {
+		lose(LOST_UNNAMED);
+		return 0;
+	}
+	phase = phase_of(box);
+	if (set_bit(phase == PHASE_RUNTIME ? run->runtime : run->workload, bit))
+		keep_first(slot, bit, phase);
+#ifdef ARGUMENTS
+	if (bit >= X32_BASE)
+		return 0;
+	spec = specs.lookup(&bit);
+	if (!spec || !spec->count || get_bit(run->overflow, bit))
+		return 0;
+	{
+		struct argument_key key = {.slot = slot, .index = bit};
+
+		if (masked_arguments(spec, (void *)ctx->args[0], bit >= COMPAT_BASE, key.value))
+			keep_arguments(run, &key, bit);
+	}
+#endif
+	return 0;
+}

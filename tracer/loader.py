@@ -1,0 +1,222 @@
+"""Compile, load and attach the BPF programs, and give access to their maps.
+
+The only importer of bcc.  Programs are attached as raw tracepoints held by file descriptors of
+this process: whatever ends it, also takes them away.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synth.errors import HostError
+from synth.syscalls import syscall_number
+from tracer.arguments import POINTED, SPECS
+from tracer.bcc_import import load_bcc, stub_kernel_tree
+from tracer.btf import Btf
+from tracer.probes import unaudited_ranges, uses_v1_pids
+
+BPF_FOLDER = Path(__file__).parent / "bpf"
+SOURCES = ("maps", "scope", "syscalls", "denials", "capabilities")
+
+# Must equal shared.h; a test compares them with what the compiler saw.
+WORDS, COMPAT_BASE, X32_BASE, BITS = 32, 512, 1024, 2048
+MAX_SLOTS, MAX_CONTAINERS, MAX_TUPLES = 64, 64, 64
+LOSSES = (
+    "cgroups",
+    "runtime tasks",
+    "first programs",
+    "argument tuples",
+    "denials",
+    "capability uses",
+    "unknown syscall numbers",
+)
+
+# tracepoint -> program; those in OPTIONAL may be missing from a kernel.
+PROGRAMS = {
+    "cgroup_mkdir": "on_cgroup_mkdir",
+    "cgroup_rmdir": "on_cgroup_rmdir",
+    "sched_process_exec": "on_exec",
+    "sched_process_fork": "on_fork",
+    "sched_process_exit": "on_task_exit",
+    "sys_enter": "on_sys_enter",
+    "sys_exit": "on_sys_exit",
+    "signal_generate": "on_signal",
+    "cap_capable": "on_cap_capable",
+}
+OPTIONAL = ("cap_capable",)
+
+# -D name -> struct, member
+OFFSETS = {
+    "O_task_cgroups": ("task_struct", "cgroups"),
+    "O_task_seccomp_mode": ("task_struct", "seccomp.mode"),
+    "O_task_real_cred": ("task_struct", "real_cred"),
+    "O_task_pid": ("task_struct", "pid"),
+    "O_task_status": ("task_struct", "thread_info.status"),
+    "O_cred_user_ns": ("cred", "user_ns"),
+    "O_cred_bounding": ("cred", "cap_bset"),
+    "O_css_set_default": ("css_set", "dfl_cgrp"),
+    "O_css_cgroup": ("cgroup_subsys_state", "cgroup"),
+    "O_cgroup_kn": ("cgroup", "kn"),
+    "O_cgroup_root": ("cgroup", "root"),
+    "O_cgroup_parent": ("cgroup", "self.parent"),
+    "O_root_mask": ("cgroup_root", "subsys_mask"),
+    "O_root_hierarchy": ("cgroup_root", "hierarchy_id"),
+    "O_kn_id": ("kernfs_node", "id"),
+    "O_kn_name": ("kernfs_node", "name"),
+    "O_siginfo_syscall": ("kernel_siginfo", "_sifields._sigsys._syscall"),
+    "O_regs_bp": ("pt_regs", "bp"),
+    "O_regs_first": ("pt_regs", "di"),
+    "O_regs_syscall": ("pt_regs", "orig_ax"),
+}
+
+
+@dataclass(frozen=True)
+class Features:
+    """What this kernel lets us see: attached tracepoints and how capability checks are judged."""
+
+    tracepoints: tuple[str, ...]
+    capabilities: str
+
+
+class Probes:
+    """The loaded programs; ``attach`` them, read ``maps`` by name, ``close`` them.
+
+    Raises ``HostError`` when the kernel or the installation cannot do it.
+    """
+
+    def __init__(self) -> None:
+        if platform.machine() != "x86_64":
+            raise HostError(
+                f"recording on {platform.machine()} is not supported",
+                slug="unsupported-architecture",
+                fix="record on an x86_64 host",
+            )
+        self._tree = stub_kernel_tree()
+        # bcc reads the variable when it compiles; without it, it looks for kernel headers.
+        os.environ["BCC_KERNEL_SOURCE"] = self._tree.name
+        bcc = load_bcc()
+        btf = Btf()
+        try:
+            options, self.features = _options(btf)
+        finally:
+            btf.close()
+        self._bpf: Any = None
+        try:
+            self._bpf = bcc.BPF(text=_source(), cflags=options)
+        except Exception as error:
+            # bcc raises bare Exceptions, its compiler prints the reason itself
+            self.close()
+            raise HostError(
+                f"the BPF programs cannot be compiled or loaded ({error})",
+                slug="bpf-load",
+                fix="run: seccomp-synth doctor",
+            ) from None
+        _load_specs(self._bpf)
+
+    def attach(self) -> None:
+        """Attach every program that this kernel has the tracepoint for."""
+        for tracepoint in self.features.tracepoints:
+            try:
+                self._bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=PROGRAMS[tracepoint])
+            except Exception as error:
+                raise HostError(
+                    f"the kernel refuses the probe on {tracepoint} ({error})",
+                    slug="bpf-load",
+                    fix="run: seccomp-synth doctor",
+                ) from None
+
+    def table(self, name: str) -> Any:
+        """Return the bcc table of the map ``name`` in maps.bpf.c."""
+        return self._bpf[name]
+
+    def losses(self) -> Iterator[tuple[str, int]]:
+        """Yield what had no room in its map, with how often."""
+        table = self._bpf["losses"]
+        for number, kind in enumerate(LOSSES):
+            count = int(table[ctypes.c_int(number)].value)
+            if count:
+                yield kind, count
+
+    def close(self) -> None:
+        """Detach and free everything; may be called twice."""
+        if self._bpf is not None:
+            self._bpf.cleanup()
+            self._bpf = None
+        self._tree.cleanup()
+
+
+def _source() -> str:
+    """Return all programs as one translation unit, each part under its own file name."""
+    parts = ['#include "shared.h"\n']
+    for name in SOURCES:
+        path = BPF_FOLDER / f"{name}.bpf.c"
+        parts.append(f'#line 1 "{path.name}"\n{path.read_text()}')
+    return "".join(parts)
+
+
+def _options(btf: Btf) -> tuple[list[str], Features]:
+    """Return the compiler options for this kernel, and what they make visible."""
+    try:
+        values = {name: btf.offset(*member) for name, member in OFFSETS.items()}
+        if uses_v1_pids():
+            pids = btf.enumerator("cgroup_subsys_id", "pids_cgrp_id")
+            values["PIDS_SUBSYS"] = pids
+            values["O_css_set_pids"] = btf.offset("css_set", "subsys") + 8 * pids
+    except KeyError as missing:
+        raise HostError(
+            f"this kernel's types lack {missing}",
+            slug="unsupported-kernel",
+            fix="use a kernel from 5.15 on",
+        ) from None
+    options = [f"-I{BPF_FOLDER}", "-DARGUMENTS", "-DTS_COMPAT=2"]
+    if "PIDS_SUBSYS" in values:
+        options.append("-DCGROUP_V1")
+    options += [f"-D{name}={value}" for name, value in values.items()]
+    for name in ("seccomp", "prctl"):
+        options.append(f"-DNR_{name.upper()}={syscall_number('x86_64', name)}")
+    ranges = unaudited_ranges()
+    for number, (start, end) in enumerate(ranges):
+        options.append(f"-DUNAUDITED_{number}={start:#x}ULL")
+        options.append(f"-DUNAUDITED_{number}_END={end:#x}ULL")
+    missing = [tp for tp in PROGRAMS if not btf.has_tracepoint(tp)]
+    required = [tp for tp in missing if tp not in OPTIONAL]
+    if required:
+        raise HostError(
+            f"this kernel has no tracepoint {', '.join(required)}",
+            slug="unsupported-kernel",
+            fix="use a kernel from 5.15 on",
+        )
+    return options, Features(
+        tuple(tp for tp in PROGRAMS if tp not in missing), _capability_note(missing, ranges)
+    )
+
+
+def _capability_note(missing: list[str], ranges: list[tuple[int, int]]) -> str:
+    if "cap_capable" in missing:
+        return "not recorded: this kernel has no cap_capable tracepoint (Linux 6.13 has)"
+    if not any(start for start, _ in ranges):
+        return "not recorded: /proc/kallsyms hides addresses, checks without audit look real"
+    return "recorded"
+
+
+def _load_specs(bpf: Any) -> None:
+    """Tell the kernel side which arguments matter, natively and for 32-bit calls."""
+    table = bpf["specs"]
+    for name, fields in SPECS.items():
+        for arch, base in (("x86_64", 0), ("x86", COMPAT_BASE)):
+            number = syscall_number(arch, name)
+            if number is None or (arch, name) == ("x86", "mmap"):
+                continue  # i386 mmap takes a pointer to its arguments
+            leaf = table.Leaf()
+            leaf.pointed = int(fields is POINTED)
+            leaf.count = max(1, len(fields))
+            for position, (index, mask) in enumerate(fields):
+                leaf.index[position] = index
+                leaf.mask[position] = mask
+            table[ctypes.c_int(base + number)] = leaf

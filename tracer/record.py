@@ -1,0 +1,143 @@
+"""Record workloads: a container and commands in, a ``Recording`` out."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+
+from synth.errors import HostError
+from synth.model import Container, Filter, Health, Host, Recording, Run, Subject, Workload
+from tracer.engine import Engine, EngineInfo, Image
+from tracer.execute import MAIN, Events, Execution, Executor
+from tracer.observe import Observer
+from tracer.probes import cgroup_layout, require_root
+from tracer.workload import remove_stale
+
+DEFAULT_ERRNOS = frozenset({1, 38})
+"""What Docker's default profile and runc's own patch to it answer: EPERM and ENOSYS."""
+
+# Losing these costs evidence, not completeness.
+_HARMLESS_LOSSES = ("first programs", "unknown syscall numbers")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to record: workloads in a container; ``pull`` the image if it is not here."""
+
+    container: Container
+    workloads: tuple[Workload, ...]
+    pull: bool = True
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A recording, and how many stale containers were removed before it."""
+
+    recording: Recording
+    stale: int
+
+
+def record_plan(engine: Engine, plan: Plan, events: Events) -> Recorded:
+    """Run the plan's workloads under the engine's default profile and return what they did.
+
+    Raises ``HostError`` when this host cannot, ``UsageError`` when there is no such image.  A
+    failed workload is in the result, an interrupt makes it partial.
+    """
+    require_root()
+    info = engine.info()
+    require_default_filter(info)
+    image = engine.image(plan.container.image, pull=plan.pull)
+    stale = remove_stale(engine)
+    with Observer(DEFAULT_ERRNOS) as observer:
+        executor = Executor(engine, observer, plan.container, None, events)
+        result = executor.execute(plan.workloads)
+        health = health_of(observer, result)
+        tracepoints = observer.tracepoints
+    recording = Recording(
+        subject_of(plan.container, image, result),
+        host_of(info),
+        Filter("default", ""),
+        tuple(sorted(tracepoints)),
+        health,
+        all_workloads(plan.workloads, plan.container),
+        tuple(result.runs),
+        result.partial,
+    )
+    return Recorded(recording, stale)
+
+
+def require_default_filter(info: EngineInfo) -> None:
+    """Raise ``HostError`` unless the engine puts its built-in default profile on containers."""
+    if not info.seccomp:
+        raise HostError(
+            "the engine runs without seccomp",
+            slug="engine-without-seccomp",
+            fix="use a kernel and an engine with seccomp",
+        )
+    profile = info.seccomp.partition("profile=")[2]
+    if profile not in ("", "default", "builtin"):
+        raise HostError(
+            f"the engine has a default seccomp profile of its own ({profile}), "
+            "not one whose rules we know",
+            slug="engine-custom-default",
+            fix="start the engine without --seccomp-profile while recording",
+        )
+
+
+def all_workloads(workloads: tuple[Workload, ...], container: Container) -> tuple[Workload, ...]:
+    """Return the workloads, with the container's own process if something is exec'd into it."""
+    if any(workload.mode == "exec" for workload in workloads):
+        return (*workloads, Workload(MAIN, container.command, mode="main"))
+    return workloads
+
+
+def health_of(observer: Observer, result: Execution) -> Health:
+    """Judge how far the result can be trusted."""
+    problems, notes = list(result.problems), []
+    for loss in observer.losses():
+        harmless = any(kind in loss for kind in _HARMLESS_LOSSES)
+        (notes if harmless else problems).append(loss)
+    for run in result.runs:
+        if any(use.name.startswith("io_uring_") for use in run.syscalls):
+            notes.append(f"{run.workload}: uses io_uring, whose operations no probe or filter sees")
+    return Health(tuple(sorted(problems)), tuple(sorted(set(notes))), observer.capability_note)
+
+
+def host_of(info: EngineInfo) -> Host:
+    """Describe kernel and engine, without names of machines."""
+    uname = platform.uname()
+    return Host(
+        uname.release,
+        uname.machine,
+        info.name,
+        info.version,
+        info.runtime,
+        info.runtime_version,
+        cgroup_layout(),
+    )
+
+
+def subject_of(container: Container, image: Image, result: Execution) -> Subject:
+    """Describe the container that was recorded, without values and host paths."""
+    return Subject(
+        image=container.image,
+        image_digest=image.digest,
+        user=container.user or image.user,
+        workdir=container.workdir,
+        network=container.network,
+        tty=container.tty,
+        no_new_privileges=container.no_new_privileges,
+        cap_add=container.cap_add,
+        cap_drop=container.cap_drop,
+        capabilities=tuple(sorted(result.bounding)),
+        environment=tuple(sorted(name for name, _ in container.environment)),
+        mounts=tuple(sorted(target for _, target, _ in container.mounts)),
+    )
+
+
+def outcome_counts(runs: tuple[Run, ...]) -> dict[str, int]:
+    """Return how many runs had which outcome."""
+    counts: dict[str, int] = {}
+    for run in runs:
+        counts[run.outcome] = counts.get(run.outcome, 0) + 1
+    return counts
