@@ -323,3 +323,25 @@ class Finding:
     message: str
     evidence: tuple[str, ...] = ()
     fix: str = ""
+
+
+# ---------------------------------------------------------------- replays
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The runs of recorded workloads under a profile.
+
+    ``controls`` are runs of the same workloads under the recorded filter and capabilities, made
+    only where an output differed, to tell a difference from noise.  ``recording_sha256`` and
+    ``profile_sha256`` are of the files' canonical texts.
+    """
+
+    recording_sha256: str
+    profile_sha256: str
+    cap_add: tuple[str, ...]
+    host: Host
+    health: Health
+    runs: tuple[Run, ...]
+    controls: tuple[Run, ...] = ()
+    partial: bool = False

@@ -123,7 +123,9 @@ class Probes:
         """Attach every program that this kernel has the tracepoint for."""
         for tracepoint in self.features.tracepoints:
             try:
-                self._bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=PROGRAMS[tracepoint])
+                self._bpf.attach_raw_tracepoint(
+                    tp=tracepoint.encode(), fn_name=PROGRAMS[tracepoint].encode()
+                )
             except Exception as error:
                 raise HostError(
                     f"the kernel refuses the probe on {tracepoint} ({error})",
@@ -133,11 +135,11 @@ class Probes:
 
     def table(self, name: str) -> Any:
         """Return the bcc table of the map ``name`` in maps.bpf.c."""
-        return self._bpf[name]
+        return self._bpf[name.encode()]
 
     def losses(self) -> Iterator[tuple[str, int]]:
         """Yield what had no room in its map, with how often."""
-        table = self._bpf["losses"]
+        table = self.table("losses")
         for number, kind in enumerate(LOSSES):
             count = int(table[ctypes.c_int(number)].value)
             if count:
@@ -207,7 +209,7 @@ def _capability_note(missing: list[str], ranges: list[tuple[int, int]]) -> str:
 
 def _load_specs(bpf: Any) -> None:
     """Tell the kernel side which arguments matter, natively and for 32-bit calls."""
-    table = bpf["specs"]
+    table = bpf[b"specs"]
     for name, fields in SPECS.items():
         for arch, base in (("x86_64", 0), ("x86", COMPAT_BASE)):
             number = syscall_number(arch, name)

@@ -64,8 +64,10 @@ class ContainerOptions:
             if value is not None
         }
         if self.env:
-            added = dict(_variable(text) for text in self.env)
-            changes["environment"] = tuple(sorted({**dict(container.environment), **added}.items()))
+            added = parse_env_options(self.env)
+            changes["environment"] = tuple(
+                sorted({**dict(container.environment), **dict(added)}.items())
+            )
         if self.mount:
             mounts = tuple(parse_mount(text, WHERE, Path.cwd()) for text in self.mount)
             changes["mounts"] = tuple(sorted({*container.mounts, *mounts}))
@@ -268,9 +270,15 @@ def _adjusted(
     )
 
 
-def _variable(text: str) -> tuple[str, str]:
-    name, given, value = text.partition("=")
-    return parse_variable(name, value if given else os.environ.get(name, ""), WHERE)
+def parse_env_options(options: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return ``(name, value)`` of each ``NAME[=VALUE]``; a bare name takes our own value."""
+    pairs = []
+    for text in options:
+        name, given, value = text.partition("=")
+        pairs.append(
+            parse_variable(name, value if given else os.environ.get(name, ""), WHERE)
+        )
+    return tuple(pairs)
 
 
 @contextmanager

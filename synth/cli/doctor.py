@@ -1,0 +1,145 @@
+"""``seccomp-synth doctor``: say what this host can do, and the command that mends the rest."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import click
+
+from synth.baseline import for_engine
+from synth.cli.common import Settings, clean, pass_settings
+from synth.errors import ExitCode, HostError, SeccompSynthError
+
+OK, LIMITED, MISSING = "ok", "limited", "missing"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing the host was asked: ``state`` is ``ok``, ``limited`` or ``missing``."""
+
+    name: str
+    state: str
+    detail: str
+    fix: str = ""
+
+
+@click.command()
+@pass_settings
+def doctor(settings: Settings) -> int:
+    """Say what this host can do, and the command that mends what it can't.
+
+    Exit status 3 when recording and validating would not work here; synth and diff work
+    everywhere.
+    """
+    checks = list(_checks())
+    for check in checks:
+        click.echo(clean(f"{check.state:8} {check.name}: {check.detail}"))
+        if check.fix and check.state != OK:
+            click.echo(clean(f"         -> {check.fix}"))
+    if any(check.state == MISSING for check in checks):
+        settings.note("record and validate cannot work here yet; synth and diff can")
+        return int(ExitCode.HOST_CANNOT)
+    settings.note("next: seccomp-synth record IMAGE -- COMMAND")
+    return int(ExitCode.OK)
+
+
+def _checks() -> Iterator[Check]:
+    if platform.system() != "Linux":
+        yield Check("system", MISSING, platform.system(), "record on a Linux host")
+        return
+    yield Check("kernel", OK, f"{platform.release()} ({platform.machine()})")
+    yield _attempt("root", _root)
+    yield _attempt("type information (BTF)", _btf)
+    yield _attempt("bcc", _bcc)
+    yield from _probes()
+    yield _attempt("cgroups", _cgroups)
+    yield from _engine()
+
+
+def _attempt(name: str, ask: Callable[[], str]) -> Check:
+    try:
+        return Check(name, OK, ask())
+    except SeccompSynthError as error:
+        return Check(name, MISSING, error.what, error.fix)
+
+
+def _root() -> str:
+    from tracer.probes import require_root
+
+    require_root()
+    return "yes"
+
+
+def _btf() -> str:
+    from tracer.btf import VMLINUX, Btf
+
+    Btf().close()
+    return str(VMLINUX)
+
+
+def _bcc() -> str:
+    from tracer.bcc_import import load_bcc
+
+    module = load_bcc()
+    return f"{getattr(module, '__version__', 'unknown version')} ({module.__file__})"
+
+
+def _cgroups() -> str:
+    from tracer.probes import cgroup_layout
+
+    return cgroup_layout()
+
+
+def _probes() -> Iterator[Check]:
+    """Load and attach the real programs: only that tells what a kernel allows."""
+    from tracer.loader import PROGRAMS, Probes
+
+    try:
+        probes = Probes()
+        try:
+            probes.attach()
+            features = probes.features
+        finally:
+            probes.close()
+    except SeccompSynthError as error:
+        yield Check("probes", MISSING, error.what, error.fix)
+        return
+    yield Check("probes", OK, f"{len(features.tracepoints)} of {len(PROGRAMS)} attach")
+    recorded = features.capabilities == "recorded"
+    yield Check(
+        "capability uses",
+        OK if recorded else LIMITED,
+        features.capabilities,
+        "synth keeps the container's capabilities as they are",
+    )
+
+
+def _engine() -> Iterator[Check]:
+    from tracer.engine import DockerEngine, engine_url
+    from tracer.record import require_default_filter
+
+    url = engine_url(dict(os.environ))
+    try:
+        engine = DockerEngine(url)
+        try:
+            info = engine.info()
+        finally:
+            engine.close()
+        yield Check(
+            "engine", OK, f"{info.name} {info.version}, {info.runtime} {info.runtime_version} ({url})"
+        )
+        require_default_filter(info)
+        yield Check("engine's default profile", OK, "built in")
+    except HostError as error:
+        yield Check("engine", MISSING, error.what, error.fix)
+        return
+    baseline = for_engine(info.name, info.version)
+    yield Check(
+        "baseline",
+        OK if baseline.exact else LIMITED,
+        baseline.name if baseline.exact else f"{baseline.name}, the nearest to {info.version}",
+        "the profile is built on the nearest known default",
+    )

@@ -1,0 +1,312 @@
+"""``seccomp-synth validate``: replay recorded workloads under a profile and judge the result."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from synth.capabilities import load_capabilities
+from synth.cli.common import Settings, clean, pass_settings
+from synth.cli.progress import Progress
+from synth.cli.record import WHERE, parse_env_options, terminated_as_interrupt
+from synth.config import capability_names, parse_mount
+from synth.errors import ExitCode, UsageError
+from synth.evidence import require_usable
+from synth.files import refuse_existing, write_atomic
+from synth.model import Container, Finding, Profile, Recording, Replay, Workload
+from synth.profile import dump_profile, load_profile
+from synth.recording import dump_recording, load_recording
+from synth.replay import dump_replay
+from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES
+from synth.verdict import Verdict, judge, needs_control
+
+if TYPE_CHECKING:
+    from tracer.engine import Engine
+    from tracer.execute import Events
+    from tracer.replay import Replayed, ReplayPlan
+
+CONTROLS = 2
+SLACK = 3.0
+"""A replay may take this many times as long as the slowest recorded run, and ten seconds."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of one validation, parsed."""
+
+    recording: Recording
+    profile: Profile
+    profile_text: str
+    cap_add: tuple[str, ...] | None
+
+
+@click.command()
+@click.argument("recordings", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--profile",
+    "profile_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Profile to validate.",
+)
+@click.option(
+    "--capabilities",
+    "capabilities_path",
+    type=click.Path(path_type=Path),
+    help="Capability list to grant; default: capabilities.json beside the profile.",
+)
+@click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True)
+@click.option(
+    "-e", "--env", multiple=True, metavar="NAME[=VALUE]", help="Value of a recorded variable."
+)
+@click.option("--mount", multiple=True, metavar="SRC:DST[:ro]", help="Source of a recorded mount.")
+@click.option(
+    "--allow-capability",
+    multiple=True,
+    metavar="CAP",
+    help="Grant a capability that the recording asks for and Docker's default lacks.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the replay (JSON).")
+@click.option("--force", is_flag=True, help="Overwrite the output file.")
+@pass_settings
+def validate(
+    settings: Settings,
+    recordings: tuple[Path, ...],
+    profile_path: Path,
+    capabilities_path: Path | None,
+    repeat: int,
+    env: tuple[str, ...],
+    mount: tuple[str, ...],
+    allow_capability: tuple[str, ...],
+    output: Path | None,
+    force: bool,
+) -> int:
+    """Replay recorded workloads under a profile and name what it denies.
+
+    Runs each workload in the same image with only the listed capabilities, proves that the
+    filter is in force, and compares exit status and output with the recorded runs.
+
+    \b
+    Example:
+      seccomp-synth validate ls.recording.json --profile out/seccomp.json
+    """
+    if output is not None:
+        refuse_existing(output, force=force)
+        if len(recordings) > 1:
+            raise UsageError(
+                "-o takes the replay of one recording",
+                where=WHERE,
+                slug="bad-option",
+                fix="validate them one by one",
+            )
+    profile = load_profile(profile_path)
+    cap_add = _capabilities(settings, profile_path, capabilities_path)
+    answers = []
+    for path in recordings:
+        recording = load_recording(path)
+        require_usable([recording], allow_unhealthy=True)
+        _require_consent(recording, capability_names(allow_capability, WHERE))
+        inputs = Inputs(recording, profile, dump_profile(profile), cap_add)
+        container = _container(recording, env, mount)
+        replayed, verdict = _validate(settings, inputs, container, repeat)
+        if output is not None:
+            write_atomic(output, dump_replay(replayed), force=force)
+        _print(settings, path, verdict)
+        if replayed.partial:
+            settings.warn("interrupted")
+            return int(ExitCode.INTERRUPTED)
+        answers.append(verdict.ok)
+    if not all(answers):
+        return int(ExitCode.ANSWER_IS_NO)
+    settings.note(f"next: seccomp-synth diff {profile_path}")
+    return int(ExitCode.OK)
+
+
+def _validate(
+    settings: Settings, inputs: Inputs, container: Container, repeat: int
+) -> tuple[Replay, Verdict]:
+    # imported here: needs Linux, and everything else must work without
+    from tracer.engine import DockerEngine, engine_url
+    from tracer.probes import require_root
+    from tracer.replay import ReplayPlan, control, replay
+
+    require_root()
+    engine = DockerEngine(engine_url(dict(os.environ)))
+    progress = Progress(settings, "replaying", pass_through=False)
+    plan = ReplayPlan(
+        container,
+        _workloads(inputs.recording, repeat),
+        inputs.profile_text,
+        _errnos(inputs.profile),
+        inputs.cap_add,
+    )
+    try:
+        with terminated_as_interrupt():
+            _require_image(engine, container)
+            first = _as_replay(inputs, replay(engine, plan, progress))
+            doubtful = needs_control(inputs.recording, first)
+            if not doubtful or first.partial:
+                return first, judge(inputs.recording, first)
+            settings.note(f"comparing again under the default: {', '.join(doubtful)}")
+            full = _with_controls(control, engine, plan, doubtful, first, progress)
+            return full, judge(inputs.recording, full)
+    finally:
+        progress.close()
+        engine.close()
+
+
+def _with_controls(
+    control: Callable[[Engine, ReplayPlan, Events], Replayed],
+    engine: Engine,
+    plan: ReplayPlan,
+    doubtful: tuple[str, ...],
+    first: Replay,
+    progress: Progress,
+) -> Replay:
+    """Run the workloads whose output differs again as they were recorded.
+
+    All that is exec'd runs again if one of them is doubtful: they share a container.
+    """
+    execs = any(work.mode == "exec" and work.name in doubtful for work in plan.workloads)
+    again = tuple(
+        replace(work, repeat=CONTROLS if work.mode == "run" else 1)
+        for work in plan.workloads
+        if work.name in doubtful or (execs and work.mode == "exec")
+    )
+    rounds = CONTROLS if execs else 1
+    controls = []
+    partial = False
+    for number in range(rounds):
+        todo = again if number == 0 else tuple(work for work in again if work.mode == "exec")
+        result = control(engine, replace(plan, workloads=todo), progress)
+        controls += result.runs
+        partial = partial or result.partial
+    return replace(first, controls=tuple(controls), partial=partial)
+
+
+def _capabilities(
+    settings: Settings, profile_path: Path, capabilities_path: Path | None
+) -> tuple[str, ...] | None:
+    path = capabilities_path or profile_path.parent / "capabilities.json"
+    if capabilities_path is None and not path.exists():
+        settings.warn(f"no {path}: capabilities stay as they were recorded")
+        return None
+    return load_capabilities(path)
+
+
+def _require_consent(recording: Recording, allowed: tuple[str, ...]) -> None:
+    """Refuse to grant, on a file's word alone, what Docker's default does not grant."""
+    asked = set(recording.subject.cap_add) - DOCKER_DEFAULT_CAPABILITIES - set(allowed)
+    if asked:
+        raise UsageError(
+            f"the recording asks for {', '.join(sorted(asked))}, which Docker's default lacks",
+            where=WHERE,
+            slug="capability-consent",
+            fix=f"if that is meant, add --allow-capability {min(asked)}",
+        )
+
+
+def _container(recording: Recording, env: tuple[str, ...], mount: tuple[str, ...]) -> Container:
+    """Describe the recorded container again; values and host paths come from the user alone."""
+    subject = recording.subject
+    environment = dict(parse_env_options(env))
+    missing = [name for name in subject.environment if name not in environment]
+    if missing:
+        raise UsageError(
+            f"the recording used the variables {', '.join(missing)}, whose values it does not keep",
+            where=WHERE,
+            slug="missing-value",
+            fix=f"add -e {missing[0]}=VALUE",
+        )
+    mounts = tuple(parse_mount(text, WHERE, Path.cwd()) for text in mount)
+    unmounted = sorted(set(subject.mounts) - {target for _, target, _ in mounts})
+    if unmounted:
+        raise UsageError(
+            f"the recording had something mounted at {', '.join(unmounted)}",
+            where=WHERE,
+            slug="missing-value",
+            fix=f"add --mount SRC:{unmounted[0]}",
+        )
+    main = [work.command for work in recording.workloads if work.mode == "main"]
+    return Container(
+        image=subject.image_digest,
+        user=subject.user,
+        workdir=subject.workdir,
+        network=subject.network,
+        tty=subject.tty,
+        no_new_privileges=subject.no_new_privileges,
+        cap_add=subject.cap_add,
+        cap_drop=subject.cap_drop,
+        environment=tuple(sorted(environment.items())),
+        mounts=tuple(sorted(mounts)),
+        command=main[0] if main else Container(image="").command,
+    )
+
+
+def _workloads(recording: Recording, repeat: int) -> tuple[Workload, ...]:
+    """Return the workloads with a time limit from what they took when recorded."""
+    result = []
+    for work in recording.workloads:
+        slowest = max(
+            (run.duration_ms for run in recording.runs if run.workload == work.name), default=0.0
+        )
+        limit = min(work.timeout_s, 10.0 + SLACK * slowest / 1000)
+        if work.mode != "main":
+            result.append(replace(work, repeat=repeat, timeout_s=limit))
+    return tuple(result)
+
+
+def _errnos(profile: Profile) -> frozenset[int]:
+    found = {rule.errno for rule in profile.rules if rule.errno}
+    # EPERM where none is named, ENOSYS by runc's own patch
+    return frozenset(found | {profile.default_errno or 1, 1, 38})
+
+
+def _require_image(engine: Engine, container: Container) -> None:
+    engine.image(container.image, pull=False)
+
+
+def _as_replay(inputs: Inputs, result: Replayed) -> Replay:
+    return Replay(
+        recording_sha256=_sha256(dump_recording(inputs.recording)),
+        profile_sha256=_sha256(inputs.profile_text),
+        cap_add=inputs.cap_add if inputs.cap_add is not None else ("recorded",),
+        host=result.host,
+        health=result.health,
+        runs=result.runs,
+        partial=result.partial,
+    )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _print(settings: Settings, path: Path, verdict: Verdict) -> None:
+    """Print the verdict on stdout: one line a workload, then the findings, worst first."""
+    for name in verdict.passed:
+        click.echo(clean(f"pass  {name}"))
+    for name in verdict.failed:
+        click.echo(clean(f"FAIL  {name}"))
+    shown = ("error", "warning", "note") if settings.verbosity > 0 else ("error", "warning")
+    for severity in shown:
+        for finding in verdict.findings:
+            if finding.severity == severity:
+                click.echo(clean(_line(finding)))
+    notes = sum(finding.severity == "note" for finding in verdict.findings)
+    if notes and settings.verbosity == 0:
+        settings.note(f"{notes} notes; -v shows them")
+    answer = "passed" if verdict.ok else "FAILED"
+    click.echo(clean(f"{answer}: {path}: {len(verdict.passed)} passed, {len(verdict.failed)} failed"))
+
+
+def _line(finding: Finding) -> str:
+    evidence = f" [{'; '.join(finding.evidence)}]" if finding.evidence else ""
+    fix = f"; {finding.fix}" if finding.fix else ""
+    return f"{finding.severity}[{finding.id}] {finding.subject}: {finding.message}{evidence}{fix}"
