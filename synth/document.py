@@ -1,0 +1,155 @@
+"""Check a JSON document against the schema of its format, and write one compactly.
+
+A refusal is one line with the place in the document.  It never repeats a value of the document
+at length: the document may have been written to fill a screen or to steer a terminal.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import jsonschema
+from referencing import Registry, Resource
+
+from synth.errors import DataError
+
+WIDTH = 140
+"""Columns that one line of our compact JSON fills at most, if it can be broken."""
+
+SHOWN = 60
+"""Characters of foreign text that an error message repeats at most."""
+
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})", re.ASCII)
+
+
+def check_document(document: object, *, schema: str, version: str, where: str) -> dict[str, Any]:
+    """Return ``document`` if it is of format ``schema`` (``seccomp-synth/NAME``) and ``version``.
+
+    Raises ``DataError``: ``wrong-schema`` for another format, ``newer-version`` for one that
+    this release cannot read, ``bad-document`` for the first place that breaks the schema.
+    """
+    name = schema.partition("/")[2]
+    if not isinstance(document, dict) or document.get("schema") != schema:
+        raise DataError(
+            f"not a {name}", where=where, slug="wrong-schema", fix=f"name a {name} file"
+        )
+    _check_version(document.get("schema_version"), name, version, where)
+    error = next(_validator(f"{name}-{version}.json").iter_errors(document), None)
+    if error is not None:
+        raise bad_document(f"{_place(error)}: {_explain(error)}", where)
+    _check_text(document, where)
+    return document
+
+
+def bad_document(what: str, where: str) -> DataError:
+    """Return the error for a document that says something impossible."""
+    return DataError(
+        what, where=where, slug="bad-document", fix="restore the file or make it again"
+    )
+
+
+def shorten(text: str, limit: int = SHOWN) -> str:
+    """Return foreign text short enough for a message."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def compact_json(document: Mapping[str, Any]) -> str:
+    """Return JSON with everything that fits on one line on one line; ends with a newline.
+
+    Equal documents give equal bytes.  Non-ASCII is escaped, NaN refused.
+    """
+    return _render(document, 0, 0) + "\n"
+
+
+def _render(value: Any, indent: int, taken: int) -> str:
+    line = json.dumps(value, ensure_ascii=True, allow_nan=False)
+    if not isinstance(value, dict | list) or not value or taken + len(line) <= WIDTH:
+        return line
+    pad = " " * (indent + 2)
+    if isinstance(value, dict):
+        keys = [json.dumps(key, ensure_ascii=True) for key in value]
+        parts = [
+            f"{key}: {_render(one, indent + 2, indent + len(key) + 5)}"
+            for key, one in zip(keys, value.values(), strict=True)
+        ]
+        return "{\n" + ",\n".join(pad + part for part in parts) + "\n" + " " * indent + "}"
+    parts = [_render(one, indent + 2, indent + 3) for one in value]
+    return "[\n" + ",\n".join(pad + part for part in parts) + "\n" + " " * indent + "]"
+
+
+def _check_version(given: object, name: str, version: str, where: str) -> None:
+    if not isinstance(given, str) or not _VERSION.fullmatch(given):
+        raise bad_document("schema_version is missing or not of the form 1.2.3", where)
+    wanted = tuple(int(part) for part in given.split("."))
+    ours = tuple(int(part) for part in version.split("."))
+    if wanted > ours:
+        raise DataError(
+            f"{name} of version {given}; this release reads up to {version}",
+            where=where,
+            slug="newer-version",
+            fix=f"use a seccomp-synth that reads {name} version {wanted[0]}",
+        )
+    if wanted < ours:
+        raise bad_document(f"version {given} of {name} was never published", where)
+
+
+@functools.cache
+def _validator(name: str) -> jsonschema.Draft202012Validator:
+    documents = [
+        json.loads(entry.read_text(encoding="utf-8"))
+        for entry in sorted(resources.files("synth.schemas").iterdir(), key=lambda one: one.name)
+        if entry.name.endswith(".json")
+    ]
+    registry: Registry[Any] = Registry().with_resources(
+        (one["$id"], Resource.from_contents(one)) for one in documents
+    )
+    wanted = next(one for one in documents if one["$id"].endswith(f"/{name}"))
+    return jsonschema.Draft202012Validator(wanted, registry=registry)
+
+
+def _place(error: jsonschema.ValidationError) -> str:
+    return shorten(error.json_path, 2 * SHOWN)
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    """Say what rule is broken, without the value that breaks it."""
+    rule: Any = error.validator_value
+    expected = shorten(json.dumps(rule, ensure_ascii=True))
+    instance: Any = error.instance
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
+        unknown = next((key for key in instance if key not in known), "")
+        return f"unknown key {shorten(unknown)!r}"
+    if error.validator == "required":
+        missing = next((key for key in rule if key not in instance), "")
+        return f"key {missing!r} is missing"
+    if error.validator in ("maxItems", "maxLength", "maxProperties"):
+        return f"longer than {expected}"
+    if error.validator in ("type", "const", "enum"):
+        return f"must be {'one of ' if error.validator == 'enum' else ''}{expected}"
+    if error.validator == "pattern":
+        return "not of the form that belongs here"
+    return f"breaks {error.validator} {expected}"
+
+
+def _check_text(value: object, where: str) -> None:
+    """Refuse lone surrogates: such text cannot be written to any file or terminal."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            _check_text(key, where)
+            _check_text(one, where)
+    elif isinstance(value, list):
+        for one in value:
+            _check_text(one, where)
+    elif isinstance(value, str):
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise bad_document(
+                "a string holds half of a character (lone surrogate)", where
+            ) from None
