@@ -89,7 +89,10 @@ def capability_names(names: Iterable[str], where: str) -> tuple[str, ...]:
             near = get_close_matches(full, CAPABILITIES, n=1)
             hint = f"did you mean {near[0]}?" if near else "see capabilities(7)"
             raise UsageError(
-                f"unknown capability {name[:40]!r}", where=where, slug="unknown-capability", fix=hint
+                f"unknown capability {name[:40]!r}",
+                where=where,
+                slug="unknown-capability",
+                fix=hint,
             )
         found.add(full)
     return tuple(sorted(found))

@@ -26,7 +26,8 @@ def _family(names: str, reason: str) -> Family:
 FAMILIES = (
     _family("open creat openat openat2", "open a file"),
     _family(
-        "stat lstat fstat newfstatat statx stat64 lstat64 fstat64 fstatat64", "ask for a file's status"
+        "stat lstat fstat newfstatat statx stat64 lstat64 fstat64 fstatat64",
+        "ask for a file's status",
     ),
     _family("access faccessat faccessat2", "ask for access to a file"),
     _family("readlink readlinkat", "read a link"),
@@ -51,9 +52,7 @@ FAMILIES = (
     _family("accept accept4", "accept a connection"),
     _family("fork vfork clone", "make a process or thread (clone: without new namespaces)"),
     _family("wait4 waitid waitpid", "wait for a child"),
-    _family(
-        "nanosleep clock_nanosleep clock_nanosleep_time64", "sleep"
-    ),
+    _family("nanosleep clock_nanosleep clock_nanosleep_time64", "sleep"),
     _family("utime utimes futimesat utimensat utimensat_time64", "set a file's times"),
     _family("getdents getdents64", "list a folder"),
     _family("getrlimit setrlimit prlimit64 ugetrlimit", "read and set limits"),

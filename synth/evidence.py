@@ -44,9 +44,9 @@ class Grant(NamedTuple):
 
 
 class Value(NamedTuple):
-    """One argument value that was seen: index, mask, value under the mask."""
+    """One argument value that was seen: position of the argument, mask, value under the mask."""
 
-    index: int
+    position: int
     mask: int
     value: int
 
@@ -117,9 +117,9 @@ def _single(recording: Recording) -> Evidence:
                 overflowed.add(key)
             if not seen.pointed:
                 values.setdefault(key, set()).update(
-                    Value(index, mask, row[position])
+                    Value(index, mask, row[column])
                     for row in seen.values
-                    for position, (index, mask) in enumerate(seen.fields)
+                    for column, (index, mask) in enumerate(seen.fields)
                 )
         refusals.update(
             Refusal(one.arch, one.name, one.errno, one.arguments, run.workload, one.program)
@@ -161,9 +161,7 @@ def require_usable(
     """
     for position, recording in enumerate(recordings):
         where = names[position] if position < len(names) else "recording"
-        seen = sum(
-            any(use.phase == "workload" for use in run.syscalls) for run in recording.runs
-        )
+        seen = sum(any(use.phase == "workload" for use in run.syscalls) for run in recording.runs)
         if seen < minimum:
             raise DataError(
                 "empty recording: no workload made a syscall in it",

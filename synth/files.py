@@ -99,7 +99,10 @@ def refuse_existing(path: Path, *, force: bool) -> None:
     """Raise ``UsageError`` if ``path`` exists (even as a dangling link) and ``force`` is off."""
     if not force and os.path.lexists(path):
         raise UsageError(
-            "exists already", where=str(path), slug="output-exists", fix="name another or add --force"
+            "exists already",
+            where=str(path),
+            slug="output-exists",
+            fix="name another or add --force",
         )
 
 
@@ -188,6 +191,4 @@ def _check_depth(text: str, where: str) -> None:
 
 
 def _bad_json(what: str, where: str) -> DataError:
-    return DataError(
-        what, where=where, slug="bad-json", fix="restore the file or make it again"
-    )
+    return DataError(what, where=where, slug="bad-json", fix="restore the file or make it again")

@@ -126,6 +126,7 @@ def stub_kernel_tree() -> tempfile.TemporaryDirectory[str]:
 
 def _kernel_version(release: str) -> int:
     """Return LINUX_VERSION_CODE of a release such as ``6.1.0-13-amd64``."""
-    numbers = [int(part) if part.isdigit() else 0 for part in release.split("-")[0].split(".")]
-    major, minor, patch = (numbers + [0, 0, 0])[:3]
+    parts = release.partition("-")[0].split(".")
+    numbers = [int(part) if part.isdigit() else 0 for part in parts]
+    major, minor, patch = [*numbers, 0, 0, 0][:3]
     return (major << 16) + (minor << 8) + min(patch, 255)

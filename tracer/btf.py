@@ -87,7 +87,7 @@ class Btf:
                 "this kernel has no type information (BTF)",
                 where=str(path),
                 slug="no-btf",
-                fix="boot a kernel built with CONFIG_DEBUG_INFO_BTF=y (Debian and Ubuntu kernels are)",
+                fix="boot a kernel with CONFIG_DEBUG_INFO_BTF=y (Debian's and Ubuntu's)",
             )
         self._library = _libbpf()
         handle = self._library.btf__load_vmlinux_btf()
@@ -158,9 +158,7 @@ class Btf:
             while kind.contents.kind in _MODIFIERS:
                 kind = self._by_id(kind.contents.size_or_type)
             if name == path[0]:
-                return (
-                    base + bits if len(path) == 1 else self._find(kind, path[1:], base + bits)
-                )
+                return base + bits if len(path) == 1 else self._find(kind, path[1:], base + bits)
             if not name and kind.contents.kind in (_STRUCT, _UNION):
                 found = self._find(kind, path, base + bits)
                 if found is not None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import docker
 import docker.errors
+import docker.utils
 import requests.exceptions
 
 from synth.errors import HostError, UsageError
@@ -115,7 +116,8 @@ class DockerEngine:
         self._url = url
         try:
             with _translated("connect"):
-                self._api = docker.APIClient(base_url=url, version="auto", timeout=TIMEOUT_S)
+                # untyped: the published stubs lack half of the low-level client
+                self._api: Any = docker.APIClient(base_url=url, version="auto", timeout=TIMEOUT_S)
         except HostError as error:
             raise HostError(
                 f"no container engine answers at {url} ({error.what})",
@@ -371,5 +373,7 @@ def _translated(doing: str) -> Iterator[None]:
         ) from None
     except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
         raise HostError(
-            f"the engine failed to {doing}: {error}", slug="engine-error", fix="see the engine's log"
+            f"the engine failed to {doing}: {error}",
+            slug="engine-error",
+            fix="see the engine's log",
         ) from None

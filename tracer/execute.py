@@ -13,6 +13,9 @@ from tracer.engine import Engine
 from tracer.observe import Counts, Observation, Observer, Watch
 from tracer.workload import Ending, Pump, created, run_container, run_exec, start
 
+SETTLED_AFTER = 2
+"""Polls without a new syscall after which a main process counts as started."""
+
 MAIN = "main"
 """Name of the run that stands for the long-running container's own process."""
 
@@ -205,7 +208,7 @@ def _settle(watch: Watch, slot: int) -> None:
     for _ in range(20):
         count = watch.count(slot).syscalls
         quiet = quiet + 1 if count == last else 0
-        if quiet >= 2:
+        if quiet >= SETTLED_AFTER:
             return
         last = count
         pause.wait(0.1)

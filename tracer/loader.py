@@ -108,7 +108,9 @@ class Probes:
             btf.close()
         self._bpf: Any = None
         try:
-            self._bpf = bcc.BPF(text=_source(), cflags=options)
+            self._bpf = bcc.BPF(
+                text=_source().encode(), cflags=[option.encode() for option in options]
+            )
         except Exception as error:
             # bcc raises bare Exceptions, its compiler prints the reason itself
             self.close()
@@ -170,9 +172,9 @@ def _options(btf: Btf) -> tuple[list[str], Features]:
             pids = btf.enumerator("cgroup_subsys_id", "pids_cgrp_id")
             values["PIDS_SUBSYS"] = pids
             values["O_css_set_pids"] = btf.offset("css_set", "subsys") + 8 * pids
-    except KeyError as missing:
+    except KeyError as unknown:
         raise HostError(
-            f"this kernel's types lack {missing}",
+            f"this kernel's types lack {unknown}",
             slug="unsupported-kernel",
             fix="use a kernel from 5.15 on",
         ) from None

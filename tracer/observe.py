@@ -85,7 +85,9 @@ class Observer:
 
     def losses(self) -> list[str]:
         """Return a sentence for everything that had no room in the kernel's maps."""
-        return [f"{count} {kind} had no room and are missing" for kind, count in self._probes.losses()]
+        return [
+            f"{count} {kind} had no room and are missing" for kind, count in self._probes.losses()
+        ]
 
     def watch(self, container_id: str) -> Watch:
         """Watch a container that was created and not yet started."""

@@ -19,9 +19,15 @@ TAIL_BYTES = 4096
 
 _MASKS = (
     (re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]"), b""),  # colours, cursor movements
-    (re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z| ?[+-]\d\d:?\d\d)?"), b"<time>"),
+    (
+        re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z| ?[+-]\d\d:?\d\d)?"),
+        b"<time>",
+    ),
     (re.compile(rb"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +\w+ +\w+[ \d:]*(\d{4})?"), b"<time>"),
-    (re.compile(rb"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d+ +[\d:]{4,8}"), b"<time>"),
+    (
+        re.compile(rb"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d+ +[\d:]{4,8}"),
+        b"<time>",
+    ),
     (re.compile(rb"\b\d{1,2}:\d\d(:\d\d)?(\.\d+)?\b"), b"<time>"),
     (re.compile(rb"\b\d+([.,]\d+)? ?(ns|us|ms|s|sec|secs|seconds?|minutes?|m)\b"), b"<duration>"),
     (re.compile(rb"0x[0-9a-fA-F]{6,}"), b"<address>"),

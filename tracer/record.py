@@ -93,13 +93,16 @@ def all_workloads(workloads: tuple[Workload, ...], container: Container) -> tupl
 
 def health_of(observer: Observer, result: Execution) -> Health:
     """Judge how far the result can be trusted."""
-    problems, notes = list(result.problems), []
+    problems = list(result.problems)
+    notes: list[str] = []
     for loss in observer.losses():
         harmless = any(kind in loss for kind in _HARMLESS_LOSSES)
         (notes if harmless else problems).append(loss)
-    for run in result.runs:
-        if any(use.name.startswith("io_uring_") for use in run.syscalls):
-            notes.append(f"{run.workload}: uses io_uring, whose operations no probe or filter sees")
+    notes += [
+        f"{run.workload}: uses io_uring, whose operations no probe or filter sees"
+        for run in result.runs
+        if any(use.name.startswith("io_uring_") for use in run.syscalls)
+    ]
     return Health(tuple(sorted(problems)), tuple(sorted(set(notes))), observer.capability_note)
 
 

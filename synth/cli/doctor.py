@@ -129,7 +129,9 @@ def _engine() -> Iterator[Check]:
         finally:
             engine.close()
         yield Check(
-            "engine", OK, f"{info.name} {info.version}, {info.runtime} {info.runtime_version} ({url})"
+            "engine",
+            OK,
+            f"{info.name} {info.version}, {info.runtime} {info.runtime_version} ({url})",
         )
         require_default_filter(info)
         yield Check("engine's default profile", OK, "built in")

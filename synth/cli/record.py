@@ -141,6 +141,7 @@ def container_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @pass_settings
 def record(
     settings: Settings,
+    /,
     image: str | None,
     command: tuple[str, ...],
     output: Path | None,
@@ -164,10 +165,7 @@ def record(
       seccomp-synth record debian:bookworm -o ls.recording.json -- ls -la /
       seccomp-synth record
     """
-    if image is not None:
-        project = _from_command_line(image, command, name)
-    else:
-        project = load_config(config)
+    project = load_config(config) if image is None else _from_command_line(image, command, name)
     workloads = tuple(
         _adjusted(workload, timeout, repeat, expect_exit)
         for workload in _selected(project.workloads, only)
@@ -275,9 +273,7 @@ def parse_env_options(options: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     pairs = []
     for text in options:
         name, given, value = text.partition("=")
-        pairs.append(
-            parse_variable(name, value if given else os.environ.get(name, ""), WHERE)
-        )
+        pairs.append(parse_variable(name, value if given else os.environ.get(name, ""), WHERE))
     return tuple(pairs)
 
 
@@ -288,7 +284,9 @@ def terminated_as_interrupt() -> Iterator[None]:
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         yield
     finally:

@@ -19,7 +19,7 @@ from synth.config import capability_names, parse_mount
 from synth.errors import ExitCode, UsageError
 from synth.evidence import require_usable
 from synth.files import refuse_existing, write_atomic
-from synth.model import Container, Finding, Profile, Recording, Replay, Workload
+from synth.model import Container, Finding, Profile, Recording, Replay, Run, Workload
 from synth.profile import dump_profile, load_profile
 from synth.recording import dump_recording, load_recording
 from synth.replay import dump_replay
@@ -180,7 +180,7 @@ def _with_controls(
         if work.name in doubtful or (execs and work.mode == "exec")
     )
     rounds = CONTROLS if execs else 1
-    controls = []
+    controls: list[Run] = []
     partial = False
     for number in range(rounds):
         todo = again if number == 0 else tuple(work for work in again if work.mode == "exec")
@@ -303,7 +303,9 @@ def _print(settings: Settings, path: Path, verdict: Verdict) -> None:
     if notes and settings.verbosity == 0:
         settings.note(f"{notes} notes; -v shows them")
     answer = "passed" if verdict.ok else "FAILED"
-    click.echo(clean(f"{answer}: {path}: {len(verdict.passed)} passed, {len(verdict.failed)} failed"))
+    click.echo(
+        clean(f"{answer}: {path}: {len(verdict.passed)} passed, {len(verdict.failed)} failed")
+    )
 
 
 def _line(finding: Finding) -> str:

@@ -86,7 +86,14 @@ def run(
         if nested:
             inner.mkdir()
         done = subprocess.run(
-            [sys.executable, "-c", _CHILD, str(inner if nested else cgroup), program.hex(), *command],
+            [
+                sys.executable,
+                "-c",
+                _CHILD,
+                str(inner if nested else cgroup),
+                program.hex(),
+                *command,
+            ],
             capture_output=True,
             text=True,
             timeout=60,
@@ -103,9 +110,7 @@ def run(
 def workload_names(observation: Observation, arch: str = "x86_64") -> set[str]:
     """Return the names of the calls after execve."""
     return {
-        use.name
-        for use in observation.syscalls
-        if use.phase == "workload" and use.arch == arch
+        use.name for use in observation.syscalls if use.phase == "workload" and use.arch == arch
     }
 
 
@@ -128,5 +133,5 @@ def compile_program(folder: Path, source: Path) -> str:
         check=True,
         timeout=60,
     )
-    os.chmod(target, 0o755)
+    target.chmod(0o755)  # noqa: S103
     return str(target)

@@ -97,7 +97,6 @@ int on_signal(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	}
 	key.slot = slot;
-	key.slot = slot;
 	key.index = bit;
 	key.phase = phase_of(box);
 	deny(&key);
