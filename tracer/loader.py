@@ -108,9 +108,7 @@ class Probes:
             btf.close()
         self._bpf: Any = None
         try:
-            self._bpf = bcc.BPF(
-                text=_source().encode(), cflags=[option.encode() for option in options]
-            )
+            self._bpf = bcc.BPF(text=_source().encode(), cflags=options)
         except Exception as error:
             # bcc raises bare Exceptions, its compiler prints the reason itself
             self.close()
