@@ -1,0 +1,111 @@
+"""Find rules of one profile that contradict each other, and decide where a rule applies.
+
+Inside a filter an unconditional rule beats every conditional one and the first of two
+unconditional ones wins, silently; two conditional ones that overlap are refused by the compiler
+or not, as the condition happens to be written.  None of that can be meant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from synth import profile_format as words
+from synth.conditions import overlap
+from synth.errors import DataError
+from synth.model import Answer, Gate, Rule
+
+MAX_CONDITIONS = 4096
+"""Argument rules per profile: each takes an instruction, and a kernel filter has 4096."""
+
+_KERNEL = re.compile(r"(\d{1,5})\.(\d{1,5})", re.ASCII)
+
+
+def parse_kernel(text: str) -> tuple[int, int] | None:
+    """Return ``"4.8"`` as ``(4, 8)``; ``None`` for anything but two numbers, as Docker does."""
+    found = _KERNEL.fullmatch(text)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def answer_of(action: str, errno: int | None) -> Answer:
+    """Return what a rule answers; an errno that is not given is EPERM."""
+    if action != words.ERRNO:
+        return Answer(action)
+    return Answer(action, words.EPERM if errno is None else errno)
+
+
+def check_rules(rules: Sequence[Rule], where: str) -> None:
+    """Raise ``DataError`` for the first two rules that contradict each other.
+
+    Rules that can never apply together (one asks for a capability, the other for its absence)
+    do not; Docker's own default is built of such pairs.
+    """
+    conditions = sum(len(rule.names) for rule in rules if rule.comparisons)
+    if conditions > MAX_CONDITIONS:
+        raise _conflict(f"{conditions} argument rules, more than a filter can hold", where, "")
+    names = [frozenset(rule.names) for rule in rules]
+    for i, second in enumerate(rules):
+        for j, first in enumerate(rules[:i]):
+            if names[i].isdisjoint(names[j]):
+                continue
+            problem = _problem(first, second)
+            if problem:
+                name = min(names[i] & names[j])
+                raise _conflict(
+                    f"{name} is also in syscalls[{j}]: {problem}",
+                    f"{where}[{i}]",
+                    "keep one of the two",
+                )
+
+
+def _problem(first: Rule, second: Rule) -> str:
+    """Say why two rules for one name cannot both be meant, or nothing."""
+    if not together(first, second):
+        return ""
+    same = answer_of(first.action, first.errno) == answer_of(second.action, second.errno)
+    free = [rule for rule in (first, second) if not rule.comparisons]
+    problem = ""
+    if len(free) == 1 and not same:
+        problem = "the rule without conditions wins over the other"
+    elif len(free) == 1 and _gate_implied(free[0], second if free[0] is first else first):
+        problem = "the rule without conditions makes the other's condition useless"
+    elif free and not same:
+        problem = "two different answers, of which the first wins silently"
+    elif not same and overlap(first.comparisons, second.comparisons):
+        problem = "two different answers to calls that fulfil both conditions"
+    return problem
+
+
+def together(first: Rule, second: Rule) -> bool:
+    """Tell whether there is a container and host in which both rules apply."""
+    for one, other in ((first, second), (second, first), (first, first), (second, second)):
+        if set(one.includes.capabilities) & set(other.excludes.capabilities):
+            return False
+        if _kernel(one.includes) >= _excluded_from(other.excludes):
+            return False
+    allowed = [set(rule.includes.arches) for rule in (first, second) if rule.includes.arches]
+    if allowed:
+        excluded = set(first.excludes.arches) | set(second.excludes.arches)
+        return bool(set.intersection(*allowed) - excluded)
+    return True
+
+
+def _gate_implied(free: Rule, bound: Rule) -> bool:
+    """Tell whether ``free`` applies wherever ``bound`` does, as far as the gates show it."""
+    plain = free.includes == Gate() and free.excludes == Gate()
+    return plain or (free.includes, free.excludes) == (bound.includes, bound.excludes)
+
+
+def _kernel(gate: Gate) -> tuple[int, int]:
+    return parse_kernel(gate.min_kernel) or (0, 0)
+
+
+def _excluded_from(gate: Gate) -> tuple[float, float]:
+    """Return the kernel from which on the gate excludes a rule."""
+    return parse_kernel(gate.min_kernel) or (float("inf"), 0.0)
+
+
+def _conflict(what: str, where: str, fix: str) -> DataError:
+    return DataError(
+        what, where=where, slug="conflicting-rules", fix=fix or "write fewer argument rules"
+    )
