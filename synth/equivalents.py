@@ -13,14 +13,15 @@ from typing import NamedTuple
 
 
 class Family(NamedTuple):
-    """Calls that do the same, and why that is so."""
+    """Calls that do the same, what that is, and the class of the relation."""
 
     members: frozenset[str]
     reason: str
+    grade: str
 
 
-def _family(names: str, reason: str) -> Family:
-    return Family(frozenset(names.split()), reason)
+def _family(names: str, reason: str, grade: str = "A") -> Family:
+    return Family(frozenset(names.split()), reason, grade)
 
 
 FAMILIES = (
@@ -34,7 +35,7 @@ FAMILIES = (
     _family("chmod fchmodat fchmodat2", "change a mode"),
     _family("chown lchown fchownat chown32 lchown32", "change an owner"),
     _family("fchown fchown32", "change an owner"),
-    _family("rename renameat renameat2", "rename a file"),
+    _family("rename renameat renameat2", "rename a file", "B"),
     _family("link linkat", "link a file"),
     _family("symlink symlinkat", "make a symbolic link"),
     _family("mkdir mkdirat", "make a folder"),
@@ -50,21 +51,23 @@ FAMILIES = (
     _family("signalfd signalfd4", "make a signalfd"),
     _family("inotify_init inotify_init1", "make an inotify"),
     _family("accept accept4", "accept a connection"),
-    _family("fork vfork clone", "make a process or thread (clone: without new namespaces)"),
+    _family("fork vfork clone", "make a process or thread (clone: without new namespaces)", "B"),
     _family("wait4 waitid waitpid", "wait for a child"),
     _family("nanosleep clock_nanosleep clock_nanosleep_time64", "sleep"),
     _family("utime utimes futimesat utimensat utimensat_time64", "set a file's times"),
     _family("getdents getdents64", "list a folder"),
-    _family("getrlimit setrlimit prlimit64 ugetrlimit", "read and set limits"),
+    _family("getrlimit setrlimit prlimit64 ugetrlimit", "read and set limits", "B"),
     _family("sendfile sendfile64 copy_file_range", "copy between files"),
     _family("pread64 preadv preadv2", "read at a place"),
     _family("pwrite64 pwritev pwritev2", "write at a place"),
     _family("read readv", "read"),
     _family("write writev", "write"),
-    _family("recvfrom recvmsg recvmmsg recv recvmmsg_time64", "receive"),
-    _family("sendto sendmsg sendmmsg send", "send"),
+    _family("recvfrom recvmsg recvmmsg recv recvmmsg_time64", "receive", "B"),
+    _family("sendto sendmsg sendmmsg send", "send", "B"),
     _family("semop semtimedop semtimedop_time64", "use a semaphore"),
-    _family("futex futex_wait futex_wake futex_requeue futex_waitv futex_time64", "wait on memory"),
+    _family(
+        "futex futex_wait futex_wake futex_requeue futex_waitv futex_time64", "wait on memory", "B"
+    ),
     _family("tkill tgkill", "signal a thread"),
     _family("getpgrp getpgid", "ask for a process group"),
     _family("pause ppoll", "wait for a signal"),
@@ -100,5 +103,6 @@ def equivalents(names: frozenset[str]) -> dict[str, tuple[str, str]]:
         observed = family.members & names
         if observed:
             for name in sorted(family.members - names):
-                found.setdefault(name, (min(observed), family.reason))
+                reason = f"{family.reason}, class {family.grade}"
+                found.setdefault(name, (min(observed), reason))
     return found

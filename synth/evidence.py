@@ -6,14 +6,13 @@ more recordings never take anything away.  Counts are left out, since they would
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from synth.errors import DataError
-from synth.model import Host, Recording, Subject
-from synth.recording import dump_recording
+from synth.model import Filter, Host, Recording, Run, Subject
+from synth.recording import recording_digest
 
 
 class Use(NamedTuple):
@@ -55,19 +54,43 @@ class Value(NamedTuple):
 class Evidence:
     """The union of what recordings hold.
 
-    ``syscalls`` and ``values`` are by ``(arch, name)``; ``complete`` holds the keys whose values
-    are all known; ``capability_notes`` why capability uses are missing, if they are.
+    ``syscalls`` and ``values`` are by ``(arch, name)``.  The values of a call are all known only
+    if it is neither in ``overflowed`` nor in ``unlisted``, which holds the calls that some run
+    made without its arguments being recorded.  ``capability_notes`` say why capability uses are
+    missing, if they are; ``problems`` what was wrong with a recording used all the same.
     """
 
     syscalls: Mapping[tuple[str, str], frozenset[Use]]
     values: Mapping[tuple[str, str], frozenset[Value]]
     overflowed: frozenset[tuple[str, str]]
+    unlisted: frozenset[tuple[str, str]]
     refusals: frozenset[Refusal]
     capabilities: Mapping[str, frozenset[Grant]]
     capability_notes: frozenset[str]
     subjects: frozenset[Subject]
     hosts: frozenset[Host]
+    filters: frozenset[Filter]
+    problems: frozenset[str]
     digests: frozenset[str]
+
+    @property
+    def arch(self) -> str:
+        """The native architecture; ``require_usable`` makes sure that there is only one."""
+        return min(host.arch for host in self.hosts)
+
+    @property
+    def no_new_privileges(self) -> bool:
+        """Tell whether every container ran without being able to gain privileges."""
+        return all(subject.no_new_privileges for subject in self.subjects)
+
+    def foreign_arches(self) -> tuple[str, ...]:
+        """Return the other architectures whose calls were let through, sorted."""
+        return tuple(sorted({arch for arch, _ in self.syscalls} - {self.arch}))
+
+    def knows_values(self, arch: str, name: str) -> bool:
+        """Tell whether ``values`` holds every argument value that this call was made with."""
+        key = (arch, name)
+        return key in self.values and key not in self.overflowed | self.unlisted
 
     def workload_names(self) -> frozenset[tuple[str, str]]:
         """Return ``(arch, name)`` of the calls that workloads, not the runtime, made."""
@@ -105,6 +128,7 @@ def _single(recording: Recording) -> Evidence:
     syscalls: dict[tuple[str, str], set[Use]] = {}
     values: dict[tuple[str, str], set[Value]] = {}
     overflowed: set[tuple[str, str]] = set()
+    unlisted: set[tuple[str, str]] = set()
     refusals: set[Refusal] = set()
     capabilities: dict[str, set[Grant]] = {}
     for run in recording.runs:
@@ -121,6 +145,7 @@ def _single(recording: Recording) -> Evidence:
                     for row in seen.values
                     for column, (index, mask) in enumerate(seen.fields)
                 )
+        unlisted |= _unlisted(run)
         refusals.update(
             Refusal(one.arch, one.name, one.errno, one.arguments, run.workload, one.program)
             for one in run.denials
@@ -134,13 +159,34 @@ def _single(recording: Recording) -> Evidence:
         syscalls=_frozen(syscalls),
         values=_frozen(values),
         overflowed=frozenset(overflowed),
+        unlisted=frozenset(unlisted),
         refusals=frozenset(refusals),
         capabilities=_frozen(capabilities),
         capability_notes=frozenset(() if note == "recorded" else (note,)),
         subjects=frozenset((recording.subject,)),
         hosts=frozenset((recording.host,)),
-        digests=frozenset((hashlib.sha256(dump_recording(recording).encode()).hexdigest(),)),
+        filters=frozenset((recording.filter,)),
+        problems=frozenset(_problems(recording)),
+        digests=frozenset((recording_digest(recording),)),
     )
+
+
+def _unlisted(run: Run) -> set[tuple[str, str]]:
+    """Return the calls of a run whose arguments are not in it: nothing may be narrowed by them."""
+    listed = {(seen.arch, seen.name) for seen in run.arguments if seen.values or seen.overflow}
+    return {(use.arch, use.name) for use in run.syscalls} - listed
+
+
+def _problems(recording: Recording) -> list[str]:
+    found = list(recording.health.problems)
+    if recording.partial:
+        found.append("the recording was interrupted and is partial")
+    found += [
+        f"workload {run.workload} did not succeed when recorded ({run.outcome})"
+        for run in recording.runs
+        if run.outcome != "ok"
+    ]
+    return found
 
 
 def _frozen(table: Mapping[Any, Iterable[Any]]) -> dict[Any, frozenset[Any]]:
@@ -152,23 +198,16 @@ def require_usable(
     *,
     allow_unhealthy: bool,
     names: Sequence[str] = (),
-    minimum: int = 1,
 ) -> None:
     """Refuse recordings that a profile must not be made from.
 
-    ``names`` are the files', for the message.  An empty recording cannot be allowed.  Raises
-    ``DataError``.
+    ``names`` are the files', for the message.  ``allow_unhealthy`` lets partial, unhealthy and
+    failed ones pass, never an empty one: the smallest profile must not come from a container
+    that was not watched.  Raises ``DataError``.
     """
     for position, recording in enumerate(recordings):
         where = names[position] if position < len(names) else "recording"
-        seen = sum(any(use.phase == "workload" for use in run.syscalls) for run in recording.runs)
-        if seen < minimum:
-            raise DataError(
-                "empty recording: no workload made a syscall in it",
-                where=where,
-                slug="empty-recording",
-                fix="record again, and look at what the container prints",
-            )
+        _require_content(recording, where)
         if not allow_unhealthy:
             _require_healthy(recording, where)
     if len({recording.host.arch for recording in recordings}) > 1:
@@ -178,6 +217,43 @@ def require_usable(
             slug="mixed-architectures",
             fix="make one profile for each",
         )
+
+
+def recorded_baseline(evidence: Evidence) -> str:
+    """Return the name of the default profile that all recordings ran under.
+
+    Raises ``DataError`` if they ran under several, or under a profile of the user's own: what
+    was refused then says nothing about one default.
+    """
+    found = sorted({(one.kind, one.baseline) for one in evidence.filters})
+    kind, baseline = found[0]
+    if len(found) == 1 and kind == "default" and baseline:
+        return baseline
+    what = ", ".join(name or kind for kind, name in found)
+    raise DataError(
+        f"the recordings were not made under one known default profile ({what})",
+        slug="mixed-baselines",
+        fix="record them on one engine, or choose with --baseline NAME",
+    )
+
+
+def _require_content(recording: Recording, where: str) -> None:
+    """A run that ended well has made syscalls; if none was seen it was not watched."""
+    filled = [any(use.phase == "workload" for use in run.syscalls) for run in recording.runs]
+    blind = [
+        run.workload
+        for run, some in zip(recording.runs, filled, strict=True)
+        if run.outcome == "ok" and not some
+    ]
+    if any(filled) and not blind:
+        return
+    who = f"workload {blind[0]!r} made no syscall" if blind else "no workload made a syscall"
+    raise DataError(
+        f"empty recording: {who} in it",
+        where=where,
+        slug="empty-recording",
+        fix="record again, and look at what the container prints",
+    )
 
 
 def _require_healthy(recording: Recording, where: str) -> None:

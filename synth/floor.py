@@ -29,19 +29,13 @@ CRUN = _names(
 )
 
 GO_NOISE = _names(
-    "epoll_pwait exit_group futex gettid madvise mmap munmap nanosleep rt_sigprocmask rt_sigreturn "
-    "sched_yield sigaltstack tgkill"
+    "clock_gettime clone epoll_pwait exit exit_group futex getrandom gettid madvise mmap mprotect "
+    "munmap nanosleep rt_sigprocmask rt_sigreturn sched_yield sigaltstack tgkill"
 )
 """What the Go runtime inside runc does in some starts and not in others (garbage collection,
 preemption by signal), and what it needs to end when a start fails: without it, it hangs."""
 
-ANY_RUNTIME = (
-    RUNC
-    | RUNC_SAFE_PROCFS
-    | CRUN
-    | GO_NOISE
-    | _names("clock_gettime clone exit getrandom mprotect select")
-)
+ANY_RUNTIME = RUNC | RUNC_SAFE_PROCFS | CRUN | GO_NOISE | _names("select")
 
 INJECTED = _names("restart_syscall rt_sigreturn sigreturn")
 """What the kernel itself makes a program call: after a signal handler, after SIGSTOP/SIGCONT."""
@@ -50,12 +44,15 @@ CLOCK = _names("clock_getres clock_gettime getcpu gettimeofday time")
 """Answered without a syscall on most machines, and with one on another clock source."""
 
 LIBC = _names(
-    "access arch_prctl brk close exit exit_group fstat futex getpid getrandom gettid lseek madvise "
-    "map_shadow_stack membarrier mmap mprotect mremap mseal munmap newfstatat openat pread64 "
-    "prlimit64 read readlink rseq rt_sigaction rt_sigprocmask set_robust_list set_tid_address "
-    "sigaltstack tgkill write"
+    "access arch_prctl brk clock_getres clock_gettime close close_range exit exit_group fcntl "
+    "fstat futex get_robust_list getcpu getcwd getpid getppid getrandom gettid gettimeofday "
+    "ioctl lseek madvise map_shadow_stack membarrier mmap mprotect mremap mseal munmap "
+    "newfstatat openat pread64 prlimit64 read readlink readlinkat restart_syscall rseq "
+    "rt_sigaction rt_sigprocmask rt_sigreturn sched_getaffinity sched_yield set_robust_list "
+    "set_tid_address sigaltstack sysinfo tgkill time uname write writev"
 )
-"""What the start of a program takes with some version of glibc or musl."""
+"""What the start of a program takes with some version of glibc or musl; with it, programs
+recorded on one Debian release ran on the next but one."""
 
 _SAFE_PROCFS_SINCE = {2: 8, 3: 3}
 

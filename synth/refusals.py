@@ -7,31 +7,54 @@ they do under Docker: that is a policy, not an old kernel, and tools say so.
 
 from __future__ import annotations
 
+from synth.syscalls import syscall_names, syscall_number
+
 EPERM, ENOSYS = 1, 38
 
-ESCAPES = frozenset(
-    "acct add_key bpf chroot clock_settime delete_module finit_module fsconfig fsmount fsopen fspick "
-    "init_module ioperm iopl kcmp kexec_file_load kexec_load keyctl lookup_dcookie mount "
-    "mount_setattr move_mount open_by_handle_at open_tree perf_event_open pivot_root "
-    "process_vm_readv process_vm_writev ptrace quotactl quotactl_fd reboot request_key setdomainname "
-    "sethostname setns settimeofday swapoff swapon syslog umount umount2 unshare userfaultfd "
-    "vhangup".split()
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ESCAPES = _names(
+    "acct add_key bpf chroot clock_settime delete_module finit_module fsconfig fsmount fsopen "
+    "fspick init_module ioperm iopl kcmp kexec_file_load kexec_load keyctl lookup_dcookie "
+    "mount mount_setattr move_mount open_by_handle_at open_tree perf_event_open pivot_root "
+    "process_vm_readv process_vm_writev ptrace quotactl quotactl_fd reboot request_key "
+    "setdomainname sethostname setns settimeofday swapoff swapon syslog umount umount2 "
+    "unshare userfaultfd vhangup"
 )
 """Answer EPERM: escape and control primitives."""
 
-FALLBACKS = frozenset(
-    # Measured: EPERM breaks something that ENOSYS does not.
-    "clone3 copy_file_range dup3 epoll_pwait execveat faccessat2 fchmodat2 flistxattr fsetxattr "
-    "pipe2 preadv2 prlimit64 pwritev2 renameat2 sched_getaffinity sendfile statx utimensat waitid "
-    # Newer than most kernels: ENOSYS is what probing code expects.
-    "cachestat close_range epoll_pwait2 file_getattr file_setattr futex_requeue futex_wait "
-    "futex_waitv futex_wake getxattrat io_uring_enter io_uring_register io_uring_setup "
-    "landlock_add_rule landlock_create_ruleset landlock_restrict_self listmount listns listxattrat "
-    "lsm_get_self_attr lsm_list_modules lsm_set_self_attr map_shadow_stack memfd_secret mseal "
-    "open_tree_attr openat2 pidfd_getfd pidfd_open pidfd_send_signal process_madvise "
-    "process_mrelease removexattrat rseq set_mempolicy_home_node setxattrat statmount uretprobe".split()
+FALLBACKS = _names(
+    "clone3 copy_file_range dup3 epoll_pwait execveat faccessat2 fchmodat2 flistxattr "
+    "fsetxattr memfd_create pipe2 preadv2 prlimit64 pwritev2 renameat2 sched_getaffinity "
+    "sendfile statx utimensat waitid"
 )
-"""Answer ENOSYS: a fallback exists and is taken only then."""
+"""Answer ENOSYS: measured, EPERM breaks something that ENOSYS does not."""
+
+OLDEST_NEW_NUMBER = 334
+"""The first x86-64 number (rseq, Linux 4.18) of the calls that programs probe for: ENOSYS is the
+answer of an older kernel, which they expect."""
+
+
+def answers_enosys(arch: str) -> frozenset[str]:
+    """Return the calls of ``arch`` for which ENOSYS must be said aloud.
+
+    Engines that ignore ``defaultErrnoRet`` (Docker 20.10) would answer EPERM.
+    """
+    newer = {
+        name
+        for name in syscall_names(arch)
+        if (syscall_number("x86_64", name) or 0) >= OLDEST_NEW_NUMBER
+    }
+    return (FALLBACKS & syscall_names(arch) | newer) - ESCAPES
+
+
+def answers_eperm(arch: str) -> frozenset[str]:
+    """Return the calls of ``arch`` for which EPERM must be said aloud."""
+    return ESCAPES & syscall_names(arch)
+
 
 NEVER_FAMILIES = {38: "AF_ALG", 40: "AF_VSOCK"}
 """Socket families that no profile of ours opens: kernel crypto (CVE-2026-31431), and the host or
