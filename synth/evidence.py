@@ -48,6 +48,7 @@ class Value(NamedTuple):
     position: int
     mask: int
     value: int
+    workload: str
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _single(recording: Recording) -> Evidence:
                 overflowed.add(key)
             if not seen.pointed:
                 values.setdefault(key, set()).update(
-                    Value(index, mask, row[column])
+                    Value(index, mask, row[column], run.workload)
                     for row in seen.values
                     for column, (index, mask) in enumerate(seen.fields)
                 )
