@@ -106,8 +106,8 @@ class DockerEngine:
     """
 
     def __init__(self, url: str) -> None:
-        scheme = urlsplit(url).scheme
-        if scheme != "unix":
+        address = urlsplit(url)
+        if address.scheme != "unix":
             raise HostError(
                 f"the engine at {url} is not on this host; eBPF sees this host's kernel only",
                 slug="remote-engine",
@@ -118,9 +118,10 @@ class DockerEngine:
             with _translated("connect"):
                 # untyped: the published stubs lack half of the low-level client
                 self._api: Any = docker.APIClient(base_url=url, version="auto", timeout=TIMEOUT_S)
-        except HostError as error:
+        except (HostError, docker.errors.APIError) as error:
+            reason = error if os.path.exists(address.path) else "there is no such socket"
             raise HostError(
-                f"no container engine answers at {url} ({error.what})",
+                f"no container engine answers at {url} ({reason})",
                 slug="no-engine",
                 fix="start docker (systemctl start docker), or set DOCKER_HOST to its socket",
             ) from None

@@ -165,7 +165,10 @@ def record(
       seccomp-synth record debian:bookworm -o ls.recording.json -- ls -la /
       seccomp-synth record
     """
-    project = load_config(config) if image is None else _from_command_line(image, command, name)
+    if image is None:
+        project = _from_project_file(config)
+    else:
+        project = _from_command_line(image, command, name)
     workloads = tuple(
         _adjusted(workload, timeout, repeat, expect_exit)
         for workload in _selected(project.workloads, only)
@@ -237,6 +240,17 @@ def _conclude(settings: Settings, recording: Recording, path: Path) -> int:
     return int(ExitCode.OK)
 
 
+def _from_project_file(path: Path) -> Config:
+    if not path.exists():
+        raise UsageError(
+            f"no IMAGE is given and there is no {path}",
+            where=WHERE,
+            slug="nothing-to-record",
+            fix="try: seccomp-synth record debian:bookworm -- ls -la /",
+        )
+    return load_config(path)
+
+
 def _from_command_line(image: str, command: tuple[str, ...], name: str | None) -> Config:
     check_image(image, WHERE)
     label = slug(name or (os.path.basename(command[0]) if command else image))
@@ -279,14 +293,16 @@ def parse_env_options(options: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 @contextmanager
 def terminated_as_interrupt() -> Iterator[None]:
-    """Treat SIGTERM and SIGHUP like Ctrl-C: stop, save, clean up."""
+    """Treat SIGTERM and SIGHUP like Ctrl-C: stop, save, clean up.
+
+    SIGINT too, since shells start background jobs with it ignored.
+    """
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
-    }
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
