@@ -112,8 +112,9 @@ def diff(
         text = dump_json(as_document(question, difference))
     else:
         text = as_text(question, difference, verbose=settings.verbosity > 0)
+    text = clean(text)
     if output is None:
-        click.echo(clean(text), nl=False)
+        click.echo(text, nl=False)
     else:
         write_atomic(output, text, force=force)
         settings.note(f"wrote {output}")
