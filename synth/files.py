@@ -43,11 +43,12 @@ def read_bounded(path: Path, *, limit: int = MAX_BYTES) -> bytes:
             slug="unreadable-file",
             fix="check the path and its permissions",
         ) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise DataError(
+            "not a regular file", where=str(path), slug="not-a-file", fix="name a JSON file"
+        )
     with os.fdopen(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise DataError(
-                "not a regular file", where=str(path), slug="not-a-file", fix="name a JSON file"
-            )
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise DataError(

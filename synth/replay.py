@@ -5,17 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from synth.files import dump_json, load_json
+from synth.document import check_document, compact_json
+from synth.files import load_json
 from synth.model import Replay
-from synth.recording import (
-    check_document,
-    health_from,
-    health_to,
-    host_from,
-    host_to,
-    run_from,
-    run_to,
-)
+from synth.wire import health_from, health_to, host_from, host_to, run_from, run_to
 
 SCHEMA = "seccomp-synth/replay"
 SCHEMA_VERSION = "1.0.0"
@@ -25,7 +18,7 @@ SCHEMA_VERSION = "1.0.0"
 
 def dump_replay(replay: Replay) -> str:
     """Return a replay as JSON; equal replays give equal bytes."""
-    return dump_json(
+    return compact_json(
         {
             "schema": SCHEMA,
             "schema_version": SCHEMA_VERSION,

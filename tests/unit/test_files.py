@@ -1,0 +1,111 @@
+"""Bounded reading and atomic writing."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from synth.errors import DataError, UsageError
+from synth.files import MAX_DEPTH, load_json, parse_json, read_bounded, write_atomic
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "empty file"),
+        (b'{"a": 1', "not valid JSON"),
+        (b'{"a": 1, "a": 2}', "duplicate key 'a'"),
+        (b'{"a": {"b": 1, "b": 2}}', "duplicate key 'b'"),
+        (b'{"a": NaN}', "NaN is not JSON"),
+        (b'{"a": 1} {"b": 2}', "Extra data"),
+        (b"\xff\xfe{}", "not UTF-8"),
+        (b"\xef\xbb\xbf{}", "BOM"),
+        (b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "nested deeper"),
+        (b"[" * 200_000, "nested deeper"),
+        (b"1" * 10_000, "not valid JSON"),
+    ],
+)
+def test_json_that_is_refused(content: bytes, complaint: str) -> None:
+    with pytest.raises(DataError, match=complaint):
+        parse_json(content, where="x.json")
+
+
+def test_brackets_in_strings_do_not_count_as_depth() -> None:
+    assert parse_json(b'{"a": "' + b"[" * 100 + b'\\""}', where="x") == {"a": "[" * 100 + '"'}
+
+
+def test_a_syntax_error_has_line_and_column() -> None:
+    with pytest.raises(DataError) as refusal:
+        parse_json(b'{\n  "a": ,\n}', where="x.json")
+    assert refusal.value.where == "x.json:2:8"
+
+
+def test_size_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "big.json"
+    path.write_bytes(b" " * 101)
+    with pytest.raises(DataError, match="larger than 100 bytes"):
+        load_json(path, limit=100)
+
+
+def test_special_files_do_not_hang(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    for path in (fifo, Path("/dev/zero"), tmp_path):
+        with pytest.raises((DataError, UsageError)):
+            read_bounded(path)
+
+
+def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        read_bounded(tmp_path / "none.json")
+
+
+def test_write_refuses_what_exists(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    path.write_text("old")
+    with pytest.raises(UsageError, match="exists already"):
+        write_atomic(path, "new")
+    assert path.read_text() == "old"
+    write_atomic(path, "new", force=True)
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["out.json"], "no temporary file is left"
+
+
+def test_write_never_follows_a_link(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    link = tmp_path / "out.json"
+    link.symlink_to(victim)
+    with pytest.raises(UsageError):
+        write_atomic(link, "new")
+    write_atomic(link, "new", force=True)
+    assert victim.read_text() == "precious"
+    assert not link.is_symlink()
+
+
+def test_write_without_a_folder_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be written"):
+        write_atomic(tmp_path / "no" / "out.json", "x")
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    write_atomic(path, "a" * 100_000)
+    seen: set[str] = set()
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            text = path.read_text()
+            seen.add(f"{text[:1]}{len(text)}{text[-1:]}")
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for letter in "bcdef" * 5:
+        write_atomic(path, letter * 100_000, force=True)
+    stop.set()
+    reader.join()
+    assert all(entry[0] == entry[-1] and entry[1:-1] == "100000" for entry in seen)
