@@ -1,0 +1,6 @@
+"""Greet people."""
+
+
+def greet(name: str) -> str:
+    """Return a greeting."""
+    return f"Hello, {name}!"
