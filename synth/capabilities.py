@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from synth.document import bad_document, check_document, compact_json
+from synth.document import check_document, compact_json
 from synth.errors import UsageError
 from synth.evidence import Evidence
 from synth.files import load_json
@@ -92,8 +92,10 @@ def dump_capabilities(capabilities: Capabilities) -> str:
             "schema_version": SCHEMA_VERSION,
             "recorded": capabilities.recorded,
             "cap_drop": ["ALL"],
-            "cap_add": list(capabilities.cap_add),
-            "uses": [use._asdict() for use in capabilities.uses],
+            "cap_add": [
+                {"name": name, "evidence": _evidence(capabilities, name)}
+                for name in capabilities.cap_add
+            ],
         }
     )
 
@@ -102,13 +104,18 @@ def load_capabilities(path: Path) -> tuple[str, ...]:
     """Return ``cap_add`` of a capabilities file, sorted; raises ``DataError``, ``UsageError``."""
     where = str(path)
     document = check_document(load_json(path), schema=SCHEMA, version=SCHEMA_VERSION, where=where)
-    names = document["cap_add"]
+    names = [entry["name"] for entry in document["cap_add"]]
     check_capability_names(names, where)
     check_unique(names, "capability", where)
-    unknown = {use["capability"] for use in document["uses"]} - set(names)
-    if unknown:
-        raise bad_document(f"{min(unknown)} has uses but is not in cap_add", where)
     return tuple(sorted(names))
+
+
+def _evidence(capabilities: Capabilities, name: str) -> list[dict[str, str]]:
+    return [
+        {"workload": use.workload, "program": use.program, "syscall": use.syscall}
+        for use in capabilities.uses
+        if use.capability == name
+    ]
 
 
 def _require_consent(kept: set[str], consented: frozenset[str]) -> None:

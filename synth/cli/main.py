@@ -46,6 +46,7 @@ class LazyGroup(click.Group):
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)  # noqa: S101 - a typo in COMMANDS, not input
+        _add_verbosity(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -63,6 +64,23 @@ class LazyGroup(click.Group):
             hint = f"; did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"no such command {name!r}{hint}")
         return super().resolve_command(ctx, args)
+
+
+def _add_verbosity(command: click.Command) -> None:
+    """Let -q and -v be typed after the command as well, where people try them first."""
+
+    def change(ctx: click.Context, param: click.Parameter, value: int) -> None:
+        if value:
+            settings = ctx.ensure_object(Settings)
+            settings.verbosity = -1 if param.name == "quiet" else settings.verbosity + value
+
+    if any(param.name == "verbose" for param in command.params):
+        return
+    shared = {"expose_value": False, "callback": change}
+    command.params += [
+        click.Option(["-q", "--quiet"], is_flag=True, help="Say less.", **shared),
+        click.Option(["-v", "--verbose"], count=True, help="Say more.", **shared),
+    ]
 
 
 @click.group(

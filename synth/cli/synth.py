@@ -1,0 +1,203 @@
+"""``seccomp-synth synth``: make a profile and a capability list from recordings."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from synth.baseline import Baseline, load_baseline
+from synth.capabilities import Capabilities, derive_capabilities, dump_capabilities
+from synth.cli.common import Settings, pass_settings
+from synth.cli.record import WHERE
+from synth.config import capability_names
+from synth.diff import compare
+from synth.emit.compose import FILE_NAME as COMPOSE
+from synth.emit.compose import compose_override
+from synth.emit.provenance import FILE_NAME as PROVENANCE
+from synth.emit.provenance import dump_provenance
+from synth.errors import ExitCode, UsageError
+from synth.evidence import Evidence, combine, recorded_baseline, require_usable
+from synth.files import refuse_existing, write_atomic
+from synth.generate import Generated, generate
+from synth.model import Finding, Recording
+from synth.profile import dump_profile
+from synth.recording import load_recording
+from synth.wanted import Tightness
+
+PROFILE, CAPABILITIES = "seccomp.json", "capabilities.json"
+
+
+@dataclass(frozen=True)
+class Made:
+    """Everything that one run of the command makes."""
+
+    baseline: Baseline
+    capabilities: Capabilities
+    generated: Generated
+    texts: dict[str, str]
+
+
+@click.command()
+@click.argument("recordings", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder to write to; made if it is not there.",
+)
+@click.option("--force", is_flag=True, help="Overwrite files in the folder.")
+@click.option(
+    "--tightness",
+    type=click.Choice([str(one) for one in Tightness]),
+    default=str(Tightness.PORTABLE),
+    show_default=True,
+    help="exact: what was observed. portable: and what another runtime, libc or clock source "
+    "calls instead. baseline: all that the default allows, for comparison.",
+)
+@click.option("--baseline", "baseline_name", metavar="NAME", help="Default profile to build on.")
+@click.option(
+    "--service",
+    default="app",
+    show_default=True,
+    metavar="NAME",
+    help="Service in the compose override.",
+)
+@click.option(
+    "--allow-capability",
+    multiple=True,
+    metavar="CAP",
+    help="Keep a recorded capability that Docker does not grant by default.",
+)
+@click.option(
+    "--allow-unhealthy", is_flag=True, help="Use partial, unhealthy or failed recordings too."
+)
+@pass_settings
+def synth(
+    settings: Settings,
+    recordings: tuple[Path, ...],
+    folder: Path,
+    force: bool,
+    tightness: str,
+    baseline_name: str | None,
+    service: str,
+    allow_capability: tuple[str, ...],
+    allow_unhealthy: bool,
+) -> int:
+    """Make a minimal seccomp profile and capability list from recordings.
+
+    Writes seccomp.json, capabilities.json, compose.override.yaml and provenance.json. The
+    profile is never wider than the engine's default profile, and says why each call is in it.
+
+    \b
+    Example:
+      seccomp-synth synth tests.recording.json server.recording.json -o out/
+    """
+    _check_service(service)
+    loaded = [load_recording(path) for path in recordings]
+    require_usable(
+        loaded, allow_unhealthy=allow_unhealthy, names=[str(path) for path in recordings]
+    )
+    made = _make(
+        loaded,
+        Tightness(tightness),
+        baseline_name,
+        service,
+        capability_names(allow_capability, WHERE),
+    )
+    _write(folder, made.texts, force=force)
+    _conclude(settings, made, folder, recordings[0])
+    return int(ExitCode.OK)
+
+
+def _make(
+    recordings: list[Recording],
+    tightness: Tightness,
+    baseline_name: str | None,
+    service: str,
+    consented: tuple[str, ...],
+) -> Made:
+    evidence = combine(recordings)
+    baseline = load_baseline(baseline_name or recorded_baseline(evidence))
+    capabilities = derive_capabilities(evidence, consented=consented)
+    generated = generate(evidence, baseline.profile, capabilities.cap_add, tightness)
+    profile = dump_profile(generated.profile)
+    findings = (*generated.findings, *capabilities.findings, *_unhealthy(evidence))
+    texts = {
+        CAPABILITIES: dump_capabilities(capabilities),
+        COMPOSE: compose_override(
+            service, capabilities.cap_add, no_new_privileges=evidence.no_new_privileges
+        ),
+        PROVENANCE: dump_provenance(
+            baseline=baseline.name,
+            tightness=str(tightness),
+            recordings=evidence.digests,
+            profile_sha256=hashlib.sha256(profile.encode()).hexdigest(),
+            decisions=generated.decisions,
+            findings=findings,
+        ),
+        # last: whoever finds a profile finds what belongs to it
+        PROFILE: profile,
+    }
+    return Made(baseline, capabilities, generated, texts)
+
+
+def _unhealthy(evidence: Evidence) -> tuple[Finding, ...]:
+    return tuple(
+        Finding("SS309", "warning", "recordings", problem, fix="record again")
+        for problem in sorted(evidence.problems)
+    )
+
+
+def _check_service(service: str) -> None:
+    allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+    if not service or len(service) > 128 or set(service) - set(allowed):
+        raise UsageError(
+            f"not a service name: {service[:80]!r}",
+            where=WHERE,
+            slug="bad-option",
+            fix="use letters, digits, '.', '_' and '-'",
+        )
+
+
+def _write(folder: Path, texts: dict[str, str], *, force: bool) -> None:
+    for name in texts:
+        refuse_existing(folder / name, force=force)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot be made a folder ({error.strerror})",
+            where=str(folder),
+            slug="unwritable-output",
+            fix="name a writable folder with -o",
+        ) from None
+    for name, text in texts.items():
+        write_atomic(folder / name, text, force=force)
+
+
+def _conclude(settings: Settings, made: Made, folder: Path, recording: Path) -> None:
+    generated = made.generated
+    difference = compare(
+        generated.resolved, generated.baseline, arch=generated.resolved.target.arch
+    )
+    settings.note(
+        f"{len(generated.decisions)} syscalls allowed; of {made.baseline.name}: "
+        f"{len(difference.removed)} removed, {len(difference.narrowed)} narrowed, "
+        f"{len(difference.widened)} widened"
+    )
+    granted = [name.removeprefix("CAP_") for name in made.capabilities.cap_add]
+    settings.note(f"capabilities: {' '.join(granted) or 'none'} (after dropping all)")
+    for finding in (*generated.findings, *made.capabilities.findings):
+        if finding.severity == "warning":
+            where = f" ({', '.join(finding.evidence)})" if finding.evidence else ""
+            fix = f"; {finding.fix}" if finding.fix else ""
+            settings.warn(f"{finding.subject}: {finding.message}{where}{fix} [{finding.id}]")
+        else:
+            settings.note(f"note: {finding.subject}: {finding.message} [{finding.id}]", level=1)
+    settings.note(f"wrote {', '.join(sorted(made.texts))} to {folder}")
+    settings.note(f"next: seccomp-synth validate {recording} --profile {folder / PROFILE}")

@@ -1,0 +1,1 @@
+"""Write what goes beside a profile: for people, for Compose, for our own commands."""

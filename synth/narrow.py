@@ -1,0 +1,128 @@
+"""Decide under which conditions a wanted syscall is allowed: the baseline's, or narrower ones.
+
+Only ``EQ`` and ``MASKED_EQ`` are written: the compilers get ordered comparisons wrong, and on
+``int`` parameters an ordered 64-bit comparison can be walked around with the high word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from synth.conditions import witness
+from synth.evidence import Evidence
+from synth.model import Comparison, Conjunction
+from synth.refusals import EPERM, NAMESPACE_FLAGS, NEVER_FAMILIES
+from synth.resolve import Resolved
+from synth.wanted import Tightness
+
+EQ, MASKED_EQ = "SCMP_CMP_EQ", "SCMP_CMP_MASKED_EQ"
+INT = 0xFFFF_FFFF
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
+INTERNET = frozenset((AF_INET, AF_INET6, AF_NETLINK))
+LAST_FAMILY = 45
+"""AF_MCTP; families above are unknown to libseccomp's and Docker's authors as to us."""
+
+FAMILY_NAMES = {AF_UNIX: "AF_UNIX", AF_INET: "AF_INET", AF_INET6: "AF_INET6", AF_NETLINK: "AF_NETLINK"}
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """When a call is allowed, and which other calls of it are refused with what errno.
+
+    ``allowed`` of ``((),)`` means always.  ``note`` says what was done, for the rule's comment.
+    """
+
+    allowed: tuple[Conjunction, ...]
+    refused: tuple[tuple[Conjunction, int], ...] = ()
+    note: str = ""
+
+
+def conditions_of(
+    name: str, baseline: Resolved, evidence: Evidence, tightness: Tightness
+) -> Conditions:
+    """Return the conditions for ``name``; nothing allowed if the baseline refuses it."""
+    base = baseline.allowed(name)
+    if not base:
+        return Conditions(())
+    if name == "socket":
+        return _socket(base, evidence, tightness)
+    if base == ((),):
+        return Conditions(base)
+    if name == "clone":
+        refused = tuple(((_masked(0, flag, flag),), EPERM) for flag in NAMESPACE_FLAGS)
+        return Conditions(base, refused, "without new namespaces")
+    refused = tuple(
+        (conjunction, errno)
+        for conjunction, errno in _recorded_refusals(name, evidence)
+        if witness([conjunction], base) is not None
+    )
+    if tightness is Tightness.EXACT and evidence.knows_values(evidence.arch, name):
+        narrowed = _recorded_values(name, base, evidence)
+        return Conditions(narrowed or base, refused, "with the recorded values")
+    return Conditions(base, refused, "with the values that the default allows")
+
+
+def families(evidence: Evidence, tightness: Tightness) -> frozenset[int] | None:
+    """Return the socket families to allow, or ``None`` when the recorded ones are not all known."""
+    keys = [key for key in evidence.syscalls if key[1] == "socket"]
+    if not keys or not all(evidence.knows_values(*key) for key in keys):
+        return None
+    seen = {
+        value.value for key in keys for value in evidence.values[key] if value.position == 0
+    }
+    if tightness is not Tightness.EXACT:
+        seen.add(AF_UNIX)
+        if seen & INTERNET:
+            seen |= INTERNET
+    return frozenset(seen)
+
+
+def _socket(
+    base: tuple[Conjunction, ...], evidence: Evidence, tightness: Tightness
+) -> Conditions:
+    """Allow families one by one; other values of the 64-bit register reach no rule."""
+    known = families(evidence, tightness) if tightness is not Tightness.BASELINE else None
+    wanted = frozenset(range(LAST_FAMILY + 1)) if known is None else known
+    allowed = tuple(
+        (Comparison(0, EQ, family),)
+        for family in sorted(wanted - set(NEVER_FAMILIES))
+        if witness([(Comparison(0, EQ, family),)], base) is None
+    )
+    refused = tuple(((Comparison(0, EQ, family),), EPERM) for family in sorted(NEVER_FAMILIES))
+    if known is None:
+        return Conditions(allowed, refused, "all families but AF_ALG and AF_VSOCK")
+    names = ", ".join(FAMILY_NAMES.get(one, str(one)) for one in sorted(wanted - set(NEVER_FAMILIES)))
+    return Conditions(allowed, refused, f"families {names}")
+
+
+def _recorded_values(
+    name: str, base: tuple[Conjunction, ...], evidence: Evidence
+) -> tuple[Conjunction, ...]:
+    """Return the recorded values of the one argument that the baseline looks at."""
+    positions = {one.index for conjunction in base for one in conjunction}
+    if len(positions) != 1:
+        return ()
+    (position,) = positions
+    values = sorted(
+        {
+            one.value
+            for one in evidence.values[(evidence.arch, name)]
+            if one.position == position and one.mask >= INT
+        }
+    )
+    candidates = [(Comparison(position, EQ, value),) for value in values]
+    return tuple(one for one in candidates if witness([one], base) is None)
+
+
+def _recorded_refusals(name: str, evidence: Evidence) -> list[tuple[Conjunction, int]]:
+    """Return the calls of ``name`` that an argument rule refused, with the errno they got."""
+    found = {
+        (tuple(_masked(index, mask, value) for index, mask, value in one.arguments), one.errno)
+        for one in evidence.refusals
+        if one.name == name and one.arguments and one.errno and one.arch == evidence.arch
+    }
+    return sorted(found)
+
+
+def _masked(index: int, mask: int, value: int) -> Comparison:
+    return Comparison(index, MASKED_EQ, mask, value)
