@@ -121,12 +121,15 @@ def _outcome(run: Run, denials: Sequence[Denial]) -> list[Finding]:
     evidence = tuple(sorted({_describe(one) for one in denials}))
     if run.outcome == "not-started":
         message = "the container or command did not start under the profile"
+        if not denials:
+            message = "did not start, though nothing was refused: see the engine's message"
         return [Finding(NOT_STARTED, "error", run.workload, message, evidence)]
     if run.outcome == "timeout":
         message = "did not end in time under the profile and was killed"
         return [Finding(FAILED, "error", run.workload, message, evidence)]
     if run.outcome == "failed":
-        message = f"ended with exit status {run.exit_status} under the profile"
+        how = "by itself" if run.exit_status is None else f"with exit status {run.exit_status}"
+        message = f"ended {how} under the profile"
         return [Finding(FAILED, "error", run.workload, message, evidence)]
     return []
 
