@@ -97,9 +97,6 @@ class Probes:
                 slug="unsupported-architecture",
                 fix="record on an x86_64 host",
             )
-        self._tree = stub_kernel_tree()
-        # bcc reads the variable when it compiles; without it, it looks for kernel headers.
-        os.environ["BCC_KERNEL_SOURCE"] = self._tree.name
         bcc = load_bcc()
         btf = Btf()
         try:
@@ -107,16 +104,20 @@ class Probes:
         finally:
             btf.close()
         self._bpf: Any = None
+        tree = stub_kernel_tree()
+        # bcc reads the variable when it compiles; without it, it looks for kernel headers.
+        os.environ["BCC_KERNEL_SOURCE"] = tree.name
         try:
             self._bpf = bcc.BPF(text=_source().encode(), cflags=options)
         except Exception as error:
             # bcc raises bare Exceptions, its compiler prints the reason itself
-            self.close()
             raise HostError(
                 f"the BPF programs cannot be compiled or loaded ({error})",
                 slug="bpf-load",
                 fix="run: seccomp-synth doctor",
             ) from None
+        finally:
+            tree.cleanup()
         _load_specs(self._bpf)
 
     def attach(self) -> None:
@@ -150,7 +151,6 @@ class Probes:
         if self._bpf is not None:
             self._bpf.cleanup()
             self._bpf = None
-        self._tree.cleanup()
 
 
 def _source() -> str:
