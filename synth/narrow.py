@@ -22,7 +22,12 @@ INTERNET = frozenset((AF_INET, AF_INET6, AF_NETLINK))
 LAST_FAMILY = 45
 """AF_MCTP; families above are unknown to libseccomp's and Docker's authors as to us."""
 
-FAMILY_NAMES = {AF_UNIX: "AF_UNIX", AF_INET: "AF_INET", AF_INET6: "AF_INET6", AF_NETLINK: "AF_NETLINK"}
+FAMILY_NAMES = {
+    AF_UNIX: "AF_UNIX",
+    AF_INET: "AF_INET",
+    AF_INET6: "AF_INET6",
+    AF_NETLINK: "AF_NETLINK",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,8 @@ def conditions_of(
     if base == ((),):
         return Conditions(base)
     if name == "clone":
-        refused = tuple(((_masked(0, flag, flag),), EPERM) for flag in NAMESPACE_FLAGS)
-        return Conditions(base, refused, "without new namespaces")
+        namespaces = tuple(((_masked(0, flag, flag),), EPERM) for flag in NAMESPACE_FLAGS)
+        return Conditions(base, namespaces, "without new namespaces")
     refused = tuple(
         (conjunction, errno)
         for conjunction, errno in _recorded_refusals(name, evidence)
@@ -67,9 +72,7 @@ def families(evidence: Evidence, tightness: Tightness) -> frozenset[int] | None:
     keys = [key for key in evidence.syscalls if key[1] == "socket"]
     if not keys or not all(evidence.knows_values(*key) for key in keys):
         return None
-    seen = {
-        value.value for key in keys for value in evidence.values[key] if value.position == 0
-    }
+    seen = {value.value for key in keys for value in evidence.values[key] if value.position == 0}
     if tightness is not Tightness.EXACT:
         seen.add(AF_UNIX)
         if seen & INTERNET:
@@ -77,9 +80,7 @@ def families(evidence: Evidence, tightness: Tightness) -> frozenset[int] | None:
     return frozenset(seen)
 
 
-def _socket(
-    base: tuple[Conjunction, ...], evidence: Evidence, tightness: Tightness
-) -> Conditions:
+def _socket(base: tuple[Conjunction, ...], evidence: Evidence, tightness: Tightness) -> Conditions:
     """Allow families one by one; other values of the 64-bit register reach no rule."""
     known = families(evidence, tightness) if tightness is not Tightness.BASELINE else None
     wanted = frozenset(range(LAST_FAMILY + 1)) if known is None else known
@@ -91,7 +92,9 @@ def _socket(
     refused = tuple(((Comparison(0, EQ, family),), EPERM) for family in sorted(NEVER_FAMILIES))
     if known is None:
         return Conditions(allowed, refused, "all families but AF_ALG and AF_VSOCK")
-    names = ", ".join(FAMILY_NAMES.get(one, str(one)) for one in sorted(wanted - set(NEVER_FAMILIES)))
+    names = ", ".join(
+        FAMILY_NAMES.get(one, str(one)) for one in sorted(wanted - set(NEVER_FAMILIES))
+    )
     return Conditions(allowed, refused, f"families {names}")
 
 

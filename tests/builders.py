@@ -51,7 +51,9 @@ def sockets(
 
 def personalities(*values: int) -> ArgumentUse:
     """Return the arguments of ``personality``."""
-    return ArgumentUse("x86_64", "personality", ((0, INT),), tuple((one,) for one in sorted(values)))
+    return ArgumentUse(
+        "x86_64", "personality", ((0, INT),), tuple((one,) for one in sorted(values))
+    )
 
 
 def denial(

@@ -82,7 +82,7 @@ def diff(
     arch: str | None,
     cap_add: tuple[str, ...],
 ) -> int:
-    """Compare what PROFILE lets through with Docker's default or with another profile.
+    """Compare a profile with Docker's default or with another profile.
 
     Compares argument conditions, not only names.  Exits with 1 if PROFILE lets anything through
     that the other one does not; with -v it names what is kept as well.

@@ -76,11 +76,19 @@ def _add_verbosity(command: click.Command) -> None:
 
     if any(param.name == "verbose" for param in command.params):
         return
-    shared = {"expose_value": False, "callback": change}
-    command.params += [
-        click.Option(["-q", "--quiet"], is_flag=True, help="Say less.", **shared),
-        click.Option(["-v", "--verbose"], count=True, help="Say more.", **shared),
-    ]
+    for names, counted, text in (
+        (["-q", "--quiet"], False, "Say less."),
+        (["-v", "--verbose"], True, "Say more."),
+    ):
+        option = click.Option(
+            names,
+            is_flag=not counted or None,
+            count=counted,
+            expose_value=False,
+            callback=change,
+            help=text,
+        )
+        command.params.append(option)
 
 
 @click.group(

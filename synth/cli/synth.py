@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,6 +112,8 @@ def synth(
     )
     _write(folder, made.texts, force=force)
     _conclude(settings, made, folder, recordings[0])
+    if settings.verbosity > 0:
+        _saturation(settings, loaded)
     return int(ExitCode.OK)
 
 
@@ -154,8 +157,7 @@ def _unhealthy(evidence: Evidence) -> tuple[Finding, ...]:
 
 
 def _check_service(service: str) -> None:
-    allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-    if not service or len(service) > 128 or set(service) - set(allowed):
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,128}", service):
         raise UsageError(
             f"not a service name: {service[:80]!r}",
             where=WHERE,
@@ -178,6 +180,17 @@ def _write(folder: Path, texts: dict[str, str], *, force: bool) -> None:
         ) from None
     for name, text in texts.items():
         write_atomic(folder / name, text, force=force)
+
+
+def _saturation(settings: Settings, recordings: list[Recording]) -> None:
+    from synth.analysis import saturation
+
+    found = saturation(recordings)
+    settings.note(
+        f"evidence: {found.workloads} workloads, {found.syscalls} syscalls, {found.single} of them "
+        f"made by one workload only; of the calls of another workload of this kind about "
+        f"{found.next_new:.0%} would be new"
+    )
 
 
 def _conclude(settings: Settings, made: Made, folder: Path, recording: Path) -> None:

@@ -18,9 +18,7 @@ FOLDER is where seccomp.json is, seen from the project's folder. The lists repla
 base file (!override: Compose 2.24.4 and later), which would otherwise be added to them."""
 
 
-def compose_override(
-    service: str, cap_add: Sequence[str], *, no_new_privileges: bool
-) -> str:
+def compose_override(service: str, cap_add: Sequence[str], *, no_new_privileges: bool) -> str:
     """Return the override as YAML; the same for the same input, wherever it is written."""
     options = [f"seccomp:${{SECCOMP_PROFILE_DIR:-.}}/{'seccomp.json'}"]
     if no_new_privileges:

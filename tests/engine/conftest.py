@@ -49,7 +49,9 @@ def cli(tmp_path: Path) -> Cli:
             timeout=240,
             check=False,
         )
-        assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stderr}{done.stdout}"
+        assert done.returncode == status, (
+            f"{arguments}: {done.returncode}\n{done.stderr}{done.stdout}"
+        )
         return done
 
     return run

@@ -128,9 +128,7 @@ def test_a_capability_no_longer_used_is_suspicious() -> None:
 
 
 def test_any_recorded_run_may_be_matched() -> None:
-    recorded = builders.recording(
-        run(stdout=digest("a")), run(stdout=digest("b"), index=1)
-    )
+    recorded = builders.recording(run(stdout=digest("a")), run(stdout=digest("b"), index=1))
     assert ids(recorded, replay(run(stdout=digest("b")))) == []
 
 

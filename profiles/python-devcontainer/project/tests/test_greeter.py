@@ -17,9 +17,7 @@ def test_greet():
 
 def test_threads():
     results = []
-    threads = [
-        threading.Thread(target=lambda n=n: results.append(greet(str(n)))) for n in range(8)
-    ]
+    threads = [threading.Thread(target=lambda n=n: results.append(greet(str(n)))) for n in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
