@@ -1,0 +1,45 @@
+"""The outputs for a real recording, byte for byte.
+
+A change here is a change of what users get: look at the difference, and if it is meant, run with
+SECCOMP_SYNTH_UPDATE_GOLDEN=1 and commit.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from synth.cli.main import main
+
+HERE = Path(__file__).parent
+SAMPLE = HERE.parent / "data" / "recording-1.0.0.json"
+UPDATE = os.environ.get("SECCOMP_SYNTH_UPDATE_GOLDEN") == "1"
+
+
+def compare(expected: Path, actual: str) -> None:
+    if UPDATE:
+        expected.parent.mkdir(parents=True, exist_ok=True)
+        expected.write_text(actual)
+    assert expected.read_text() == actual, f"{expected.name} has changed"
+
+
+@pytest.mark.parametrize("tightness", ["exact", "portable"])
+def test_synth(tmp_path: Path, tightness: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["synth", str(SAMPLE), "-o", str(tmp_path / "out"), "--tightness", tightness])
+    assert stop.value.code == 0
+    written = sorted((tmp_path / "out").iterdir())
+    assert len(written) == 4
+    for path in written:
+        compare(HERE / tightness / path.name, path.read_text())
+
+
+def test_diff(capsys: pytest.CaptureFixture[str]) -> None:
+    profile = HERE / "portable" / "seccomp.json"
+    with pytest.raises(SystemExit) as stop:
+        main(["diff", str(profile), "--against", "docker-25.0"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out.replace(str(profile), "seccomp.json")
+    compare(HERE / "diff.txt", text)

@@ -1,0 +1,157 @@
+"""``synth`` and ``diff`` as typed: files, exit statuses, messages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from synth.cli.main import main
+from synth.model import CapabilityUse, Health, Recording
+from synth.recording import dump_recording
+from tests import builders
+
+FILES = {"seccomp.json", "capabilities.json", "compose.override.yaml", "provenance.json"}
+
+
+def typed(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main([str(one) for one in arguments])
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def save(path: Path, recording: Recording) -> Path:
+    path.write_text(dump_recording(recording))
+    return path
+
+
+def test_all_four_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(folder / "a.json", builders.recording())
+    assert typed("synth", "a.json", "-o", "out/") == 0
+    assert {path.name for path in (folder / "out").iterdir()} == FILES
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "next: seccomp-synth validate a.json --profile out/seccomp.json" in err
+    assert typed("diff", "out/seccomp.json") == 0
+    assert "widened: 0" in capsys.readouterr().out
+
+
+def test_any_order_and_folder_gives_the_same_bytes(folder: Path) -> None:
+    save(folder / "a.json", builders.recording(builders.run("git", calls=["mkdir"])))
+    save(folder / "b.json", builders.recording(builders.run("tests", calls=["rmdir", "read"])))
+    assert typed("synth", "a.json", "b.json", "-o", "one") == 0
+    assert typed("synth", "b.json", "a.json", "a.json", "-o", folder / "deep" / "two") == 0
+    for name in FILES:
+        assert (folder / "one" / name).read_bytes() == (folder / "deep/two" / name).read_bytes()
+
+
+def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(folder / "a.json", builders.recording())
+    (folder / "out").mkdir()
+    (folder / "out" / "provenance.json").write_text("mine")
+    assert typed("synth", "a.json", "-o", "out") == 2
+    assert {path.name for path in (folder / "out").iterdir()} == {"provenance.json"}
+    assert "exists already" in capsys.readouterr().err
+    assert typed("synth", "a.json", "-o", "out", "--force") == 0
+
+
+def test_a_file_in_the_place_of_the_folder(folder: Path) -> None:
+    save(folder / "a.json", builders.recording())
+    (folder / "out").write_text("")
+    assert typed("synth", "a.json", "-o", "out") == 2
+
+
+@pytest.mark.parametrize(
+    ("recording", "status", "complaint"),
+    [
+        (replace(builders.recording(), runs=()), 4, "empty recording"),
+        (replace(builders.recording(), partial=True), 4, "partial"),
+        (replace(builders.recording(), health=Health(problems=("lost",))), 4, "not healthy"),
+        (builders.recording(builders.run(outcome="failed")), 4, "did not succeed"),
+        (
+            builders.recording(
+                builders.run(capabilities=[CapabilityUse("CAP_SYS_ADMIN", "mount", "m", 1)]),
+                subject=builders.subject(capabilities=("CAP_SYS_ADMIN",)),
+            ),
+            2,
+            "--allow-capability CAP_SYS_ADMIN",
+        ),
+    ],
+)
+def test_recordings_that_are_refused(
+    folder: Path,
+    recording: Recording,
+    status: int,
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save(folder / "a.json", recording)
+    assert typed("synth", "a.json", "-o", "out") == status
+    err = capsys.readouterr().err
+    assert complaint in err
+    assert err.count("\n") == 1
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "complaint"),
+    [
+        (("synth", "none.json", "-o", "out"), 2, "no such file"),
+        (("synth", "a.json", "-o", "out", "--baseline", "docker-1"), 2, "docker-20.10"),
+        (("synth", "a.json", "-o", "out", "--service", "a b"), 2, "not a service name"),
+        (("synth", "a.json", "-o", "out", "--allow-capability", "foo"), 2, "unknown capability"),
+        (("synth", "a.json", "-o", "out", "--tightness", "loose"), 2, "portable"),
+        (("synth", "a.json"), 2, "-o"),
+        (("synth",), 2, "RECORDINGS"),
+    ],
+)
+def test_wrong_usage(
+    folder: Path,
+    arguments: tuple[str, ...],
+    status: int,
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save(folder / "a.json", builders.recording())
+    assert typed(*arguments) == status
+    err = capsys.readouterr().err
+    assert complaint in err
+    assert err.count("\n") == 1
+
+
+def test_unhealthy_on_demand_is_said_in_the_provenance(folder: Path) -> None:
+    save(folder / "a.json", replace(builders.recording(), partial=True))
+    assert typed("synth", "a.json", "-o", "out", "--allow-unhealthy") == 0
+    findings = json.loads((folder / "out/provenance.json").read_text())["findings"]
+    assert "the recording was interrupted and is partial" in [one["message"] for one in findings]
+
+
+def test_verbose_says_how_far_the_evidence_stands(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(folder / "a.json", builders.recording())
+    assert typed("synth", "a.json", "-o", "out", "-v") == 0
+    assert "evidence: 1 workloads" in capsys.readouterr().err
+
+
+def test_a_wider_profile_is_a_no(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(folder / "a.json", builders.recording())
+    assert typed("synth", "a.json", "-o", "out") == 0
+    profile = json.loads((folder / "out/seccomp.json").read_text())
+    for rule in profile["syscalls"]:
+        rule["names"] = [name for name in rule["names"] if name != "bpf"]
+    profile["syscalls"].append({"names": ["bpf"], "action": "SCMP_ACT_ALLOW"})
+    (folder / "wide.json").write_text(json.dumps(profile))
+    assert typed("diff", "wide.json") == 1
+    assert "bpf" in capsys.readouterr().out
+    assert typed("diff", "wide.json", "--against", "out/seccomp.json") == 1
+    assert typed("diff", "out/seccomp.json", "--against", "wide.json") == 0
