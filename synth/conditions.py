@@ -16,7 +16,7 @@ from synth.model import Comparison, Conjunction
 
 ARGUMENTS = 6
 MAX_VALUE = (1 << 64) - 1
-MAX_STEPS = 20_000
+MAX_STEPS = 5_000
 """Most branches one question may take.  Masks make it as hard as satisfiability; Docker's own
 profiles need fewer than a hundred."""
 MAX_CASES = 2048

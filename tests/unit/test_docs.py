@@ -1,0 +1,57 @@
+"""The documentation names what the code has, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from synth.errors import ExitCode
+
+ROOT = Path(__file__).parents[2]
+SOURCES = [path for folder in ("synth", "tracer") for path in (ROOT / folder).rglob("*.py")]
+
+
+def slugs_in_code() -> Iterator[str]:
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.keyword) and node.arg == "slug":
+                if isinstance(node.value, ast.Constant):
+                    yield str(node.value.value)
+
+
+def test_every_error_is_explained() -> None:
+    headings = re.findall(r"^### ([a-z-]+)$", (ROOT / "docs/errors.md").read_text(), re.MULTILINE)
+    assert len(headings) == len(set(headings))
+    assert set(headings) - {"workload-failed"} == set(slugs_in_code())
+    assert "[workload-failed]" in (ROOT / "synth/cli/record.py").read_text()
+
+
+def test_every_finding_is_explained_once() -> None:
+    documented = re.findall(r"^\| (SS\d{3}) \|", (ROOT / "docs/findings.md").read_text(), re.M)
+    used = {one for path in SOURCES for one in re.findall(r'"(SS\d{3})"', path.read_text())}
+    assert len(documented) == len(set(documented))
+    assert set(documented) == used
+
+
+def test_exit_statuses_in_the_readme() -> None:
+    rows = re.findall(r"^\| (\d+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert [int(one) for one in rows] == [int(code) for code in ExitCode]
+
+
+def test_decisions_are_listed() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = set(re.findall(r"\((\d{4}-[a-z-]+\.md)\)", (folder / "README.md").read_text()))
+    assert listed == {path.name for path in folder.glob("0*.md")}
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_modules_are_of_a_size_to_live_in() -> None:
+    for path in SOURCES:
+        assert len(path.read_text().splitlines()) <= 400, path
