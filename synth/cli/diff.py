@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from synth.baseline import available, load_baseline, newest
+from synth.capabilities import load_capabilities
 from synth.cli.common import Settings, clean, pass_settings
 from synth.config import capability_names
 from synth.diff import Difference, compare, findings, show
@@ -227,29 +228,12 @@ def _capabilities(profile: Path, added: tuple[str, ...], settings: Settings) -> 
     path = profile.parent / "capabilities.json"
     if not path.exists():
         return DOCKER_DEFAULT_CAPABILITIES | typed
-    granted = _granted(load_json(path, limit=MAX_SIDE_FILE), str(path))
+    granted = frozenset(load_capabilities(path))
     settings.note(f"capabilities from {path}", level=1)
     if granted - DOCKER_DEFAULT_CAPABILITIES:
         more = ", ".join(sorted(granted - DOCKER_DEFAULT_CAPABILITIES))
         settings.warn(f"{path} grants {more}: what Docker allows with it does not count as wider")
     return frozenset(granted | typed)
-
-
-def _granted(document: object, where: str) -> frozenset[str]:
-    """Return the names under ``cap_add``; raises ``DataError`` for anything else."""
-    entries = document.get("cap_add") if isinstance(document, dict) else None
-    names: set[str] = set()
-    for entry in entries if isinstance(entries, list) else (None,):
-        name = entry.get("name") if isinstance(entry, dict) else None
-        if name not in CAPABILITIES:
-            raise DataError(
-                "not a capability list",
-                where=where,
-                slug="bad-capabilities",
-                fix="make it again with: seccomp-synth synth",
-            )
-        names.add(name)
-    return frozenset(names)
 
 
 def _kernel(text: str) -> tuple[int, int]:

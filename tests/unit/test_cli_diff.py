@@ -1,0 +1,224 @@
+"""``diff`` as typed: what it compares, prints and exits with."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synth.baseline import load_baseline
+from synth.cli.main import main
+from synth.model import Profile, Rule
+from synth.profile import dump_profile
+
+MAP = (("SCMP_ARCH_X86_64", ()),)
+
+
+def typed(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main([str(one) for one in arguments])
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
+
+
+def save(path: Path, *names: str) -> Path:
+    rules = (Rule(tuple(names), "SCMP_ACT_ALLOW"),)
+    path.write_text(dump_profile(Profile("SCMP_ACT_ERRNO", rules, 1, arch_map=MAP)))
+    return path
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    return save(tmp_path / "seccomp.json", "read", "write")
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> Path:
+    return save(tmp_path / "wide.json", "read", "mount", "unshare")
+
+
+def capabilities(folder: Path, *names: str) -> None:
+    (folder / "capabilities.json").write_text(
+        json.dumps(
+            {
+                "schema": "seccomp-synth/capabilities",
+                "schema_version": "1.0.0",
+                "cap_add": [{"name": name, "evidence": []} for name in names],
+            }
+        )
+    )
+
+
+def test_a_smaller_profile_exits_with_0(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed("diff", small) == 0
+    out, err = capsys.readouterr()
+    assert "comparing with moby-profiles-0.2.3, the newest default known" in err
+    assert "kept: 2\n" in out
+    assert "widened: 0\n" in out
+    assert " openat " in out
+    assert "removed: kills callers of SCMP_ARCH_X32\n" in out
+
+
+def test_verbose_names_what_is_kept(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed("-v", "diff", small) == 0
+    assert "kept: 2\n  read write\n" in capsys.readouterr().out
+
+
+def test_a_wider_profile_exits_with_1(wide: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed("diff", wide) == 1
+    out = capsys.readouterr().out
+    assert "widened: 2\n  mount unshare\n" in out
+    assert "lets through mount(…)" in out
+
+
+def test_a_granted_capability_explains_a_rule(
+    wide: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed("diff", wide, "--cap-add", "sys_admin") == 0
+    capabilities(wide.parent, "CAP_SYS_ADMIN")
+    capsys.readouterr()
+    assert typed("-q", "diff", wide) == 0
+    out, err = capsys.readouterr()
+    assert "CAP_SYS_ADMIN" in err
+    assert "CAP_SYS_ADMIN" in out
+
+
+def test_a_dropped_capability_never_looks_like_a_widening(tmp_path: Path) -> None:
+    path = save(tmp_path / "p.json", "chroot")
+    capabilities(tmp_path)
+    assert typed("diff", path) == 0
+
+
+def test_the_baseline_named_beside_the_profile_is_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = save(tmp_path / "p.json", "io_uring_setup")
+    assert typed("diff", path) == 1
+    (tmp_path / "provenance.json").write_text('{"baseline": "docker-24.0"}')
+    capsys.readouterr()
+    assert typed("diff", path) == 0
+    assert "comparing with docker-24.0, named in provenance.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", '{"baseline": 1}', '{"baseline": "../../etc/passwd"}', "{", "null"]
+)
+def test_a_hostile_provenance_is_refused(
+    small: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (small.parent / "provenance.json").write_text(text)
+    assert typed("diff", small) == 4
+    assert "provenance.json" in capsys.readouterr().err
+    assert typed("diff", small, "--against", "docker-25.0") == 0
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"cap_add": [{"name": "CAP_ALL"}]}', "null"])
+def test_a_hostile_capability_list_is_refused(small: Path, text: str) -> None:
+    (small.parent / "capabilities.json").write_text(text)
+    assert typed("diff", small) == 4
+
+
+def test_two_files_are_compared(small: Path, wide: Path) -> None:
+    assert typed("diff", small, "--against", small) == 0
+    assert typed("diff", wide, "--against", small) == 1
+
+
+def test_json_says_everything(wide: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed("diff", wide, "--against", "docker-25.0", "--format", "json") == 1
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "seccomp-synth/difference"
+    assert document["against"] == "docker-25.0"
+    assert document["wider"] is True
+    assert document["widened"][0] == {"name": "mount", "allowed": "mount(…)"}
+    assert document["kept"] == ["read"]
+    assert document["target"]["kernel"] == "6.1"
+    assert [one["id"] for one in document["findings"]][:3] == ["SS103", "SS103", "SS101"]
+
+
+def test_output_is_the_same_every_time(wide: Path, tmp_path: Path) -> None:
+    for form in ("text", "json"):
+        first, second = tmp_path / f"1.{form}", tmp_path / f"2.{form}"
+        for path in (first, second):
+            assert typed("diff", wide, "--format", form, "-o", path) == 1
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_an_existing_file_is_not_overwritten(small: Path, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    assert typed("diff", small, "-o", taken) == 2
+    assert taken.read_text() == "mine"
+    assert typed("diff", small, "-o", taken, "--force") == 0
+    assert "kept: 2" in taken.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--against", "docker-99"), "no baseline is named 'docker-99'"),
+        (("--against", "none.json"), "no such file"),
+        (("--kernel", "six"), "not a kernel version"),
+        (("--cap-add", "FOO"), "unknown capability"),
+        (("--arch", "mips"), "mips"),
+    ],
+)
+def test_a_wrong_option_exits_with_2(
+    small: Path, arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed("diff", small, *arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_profile_that_turns_seccomp_off_exits_with_4(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.json").write_text("{}")
+    assert typed("diff", tmp_path / "p.json") == 4
+    err = capsys.readouterr().err
+    assert "without any filter" in err
+    assert err.count("\n") == 1
+
+
+def test_the_kernel_decides_rules_by_kernel(tmp_path: Path) -> None:
+    path = save(tmp_path / "p.json", "ptrace")
+    assert typed("diff", path, "--kernel", "4.8") == 0
+    assert typed("diff", path, "--kernel", "4.4") == 1
+
+
+def test_the_architecture_is_the_profiles_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = (Rule(("openat",), "SCMP_ACT_ALLOW"),)
+    arch_map = (("SCMP_ARCH_AARCH64", ()),)
+    path = tmp_path / "p.json"
+    path.write_text(dump_profile(Profile("SCMP_ACT_ERRNO", rules, 1, arch_map=arch_map)))
+    assert typed("diff", path) == 0
+    assert "(aarch64, kernel 6.1)" in capsys.readouterr().out
+    assert typed("diff", path, "--arch", "x86_64") == 0
+    assert "(x86_64, kernel 6.1)" in capsys.readouterr().out
+
+
+def test_a_hostile_file_name_does_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = save(tmp_path / "a\x1b[31m\nb.json", "read")
+    assert typed("diff", path) == 0
+    out, err = capsys.readouterr()
+    assert "\x1b" not in out + err
+    assert out.startswith(str(tmp_path)[:8])
+    assert "b.json compared with" in out.splitlines()[0]
+
+
+def test_a_default_compared_with_itself_is_all_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "d.json"
+    path.write_text(dump_profile(load_baseline("docker-25.0").profile))
+    assert typed("diff", path, "--against", "docker-25.0") == 0
+    out = capsys.readouterr().out
+    assert "removed: 0\n" in out
+    assert "narrowed: 0\nwidened: 0\n" in out
+    assert os.sep in out
