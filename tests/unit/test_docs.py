@@ -16,9 +16,9 @@ SOURCES = [path for folder in ("synth", "tracer") for path in (ROOT / folder).rg
 def slugs_in_code() -> Iterator[str]:
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.keyword) and node.arg == "slug":
-                if isinstance(node.value, ast.Constant):
-                    yield str(node.value.value)
+            slug = isinstance(node, ast.keyword) and node.arg == "slug" and node.value
+            if isinstance(slug, ast.Constant):
+                yield str(slug.value)
 
 
 def test_every_error_is_explained() -> None:
