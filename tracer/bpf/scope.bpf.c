@@ -102,11 +102,22 @@ static inline void note_filter(struct task_struct *task)
 	enter_runtime(bpf_get_current_pid_tgid(), key, box);
 }
 
+/* Ids are per hierarchy: tell whether a cgroup is in the one that we look at. */
+static inline int is_our_hierarchy(void *cgroup)
+{
+	void *root = READ(void *, cgroup, O_cgroup_root);
+
+#ifdef CGROUP_V1
+	return !!(READ(u32, root, O_root_mask) & (1u << PIDS_SUBSYS));
+#else
+	return READ(int, root, O_root_hierarchy) == 0;
+#endif
+}
+
 /* cgroup_mkdir(cgrp, path): a container's own cgroup by its name, or a child of one inside. */
 int on_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 {
 	void *cgroup = (void *)ctx->args[0];
-	void *root = READ(void *, cgroup, O_cgroup_root);
 	void *node = READ(void *, cgroup, O_cgroup_kn);
 	u64 id = READ(u64, node, O_kn_id);
 	struct name_key name = {};
@@ -114,14 +125,8 @@ int on_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 	u32 *index, value;
 	int key;
 
-	/* ids are per hierarchy: look at one hierarchy only */
-#ifdef CGROUP_V1
-	if (!(READ(u32, root, O_root_mask) & (1u << PIDS_SUBSYS)))
+	if (!is_our_hierarchy(cgroup))
 		return 0;
-#else
-	if (READ(int, root, O_root_hierarchy) != 0)
-		return 0;
-#endif
 	bpf_probe_read_kernel_str(name.text, sizeof(name.text), READ(void *, node, O_kn_name));
 	index = names.lookup(&name);
 	if (!index) {
@@ -149,15 +154,12 @@ int on_cgroup_mkdir(struct bpf_raw_tracepoint_args *ctx)
 /* cgroup_rmdir(cgrp, path): make room again. */
 int on_cgroup_rmdir(struct bpf_raw_tracepoint_args *ctx)
 {
-	void *node = READ(void *, (void *)ctx->args[0], O_cgroup_kn);
+	void *cgroup = (void *)ctx->args[0];
+	void *node = READ(void *, cgroup, O_cgroup_kn);
 	u64 id = READ(u64, node, O_kn_id);
 
-#ifdef CGROUP_V1
-	void *root = READ(void *, (void *)ctx->args[0], O_cgroup_root);
-	if (!(READ(u32, root, O_root_mask) & (1u << PIDS_SUBSYS)))
-		return 0;
-#endif
-	cgroups.delete(&id);
+	if (is_our_hierarchy(cgroup))
+		cgroups.delete(&id);
 	return 0;
 }
 

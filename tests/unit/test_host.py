@@ -1,0 +1,101 @@
+"""Hosts that cannot record say so, and what to do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from synth.cli.main import main
+from synth.errors import HostError
+from tracer import loader, probes
+from tracer.btf import Btf
+from tracer.engine import EngineInfo, engine_url
+from tracer.record import require_default_filter
+
+
+def test_not_root(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(SystemExit) as stop:
+        main(["record", "debian", "--", "true"])
+    assert stop.value.code == 3
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "needs root" in err
+    assert "sudo" in err
+
+
+def test_no_btf(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="no type information") as refusal:
+        Btf(tmp_path / "vmlinux")
+    assert "CONFIG_DEBUG_INFO_BTF" in refusal.value.fix
+
+
+def test_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader.platform, "machine", lambda: "riscv64")
+    with pytest.raises(HostError, match="riscv64 is not supported"):
+        loader.Probes()
+
+
+@pytest.mark.parametrize(
+    ("seccomp", "complaint"),
+    [
+        ("", "without seccomp"),
+        ("name=seccomp,profile=/etc/docker/own.json", "default seccomp profile of its own"),
+    ],
+)
+def test_engines_whose_filter_is_not_the_default(seccomp: str, complaint: str) -> None:
+    info = EngineInfo("docker", "20.10", "runc", "1.1.5", seccomp, False)
+    with pytest.raises(HostError, match=complaint):
+        require_default_filter(info)
+
+
+@pytest.mark.parametrize(
+    "seccomp", ["name=seccomp,profile=default", "name=seccomp,profile=builtin"]
+)
+def test_the_default_filter(seccomp: str) -> None:
+    require_default_filter(EngineInfo("docker", "25.0", "runc", "1.1.12", seccomp, False))
+
+
+def test_docker_host_goes_first() -> None:
+    assert engine_url({"DOCKER_HOST": "unix:///x"}) == "unix:///x"
+    assert engine_url({}).startswith(("unix:", "tcp:", "ssh:"))
+
+
+def test_hidden_kernel_addresses_are_noticed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without addresses a check without audit looks real: capabilities are not recorded then."""
+    hidden = tmp_path / "kallsyms"
+    hidden.write_text("".join(f"0000000000000000 T {name}\n" for name in probes.UNAUDITED))
+    monkeypatch.setattr(probes, "KALLSYMS", hidden)
+    assert probes.unaudited_ranges() == [(0, 0)] * 3
+    note = loader._capability_note([], probes.unaudited_ranges())
+    assert note.startswith("not recorded")
+
+
+def test_ranges_end_at_the_next_symbol(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    symbols = tmp_path / "kallsyms"
+    symbols.write_text(
+        "ffffffff81000000 T _text\nffffffff81000100 T ns_capable_noaudit\n"
+        "ffffffff81000180 t next\nffffffff81000110 D data\n"
+    )
+    monkeypatch.setattr(probes, "KALLSYMS", symbols)
+    by_name = dict(zip(probes.UNAUDITED, probes.unaudited_ranges(), strict=True))
+    assert by_name["ns_capable_noaudit"] == (0xFFFFFFFF81000100, 0xFFFFFFFF81000180)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [("#name hierarchy\npids 8 1 1\n", True), ("pids 0 1 1\n", False), ("", False)],
+)
+def test_which_hierarchy_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, table: str, expected: bool
+) -> None:
+    (tmp_path / "cgroups").write_text(table)
+    monkeypatch.setattr(probes, "CGROUPS", tmp_path / "cgroups")
+    assert probes.uses_v1_pids() is expected
