@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from synth.conditions import witness
+from synth.conditions import overlap, witness
 from synth.evidence import Evidence
 from synth.model import Comparison, Conjunction
 from synth.refusals import EPERM, NAMESPACE_FLAGS, NEVER_FAMILIES
@@ -59,7 +59,7 @@ def conditions_of(
     refused = tuple(
         (conjunction, errno)
         for conjunction, errno in _recorded_refusals(name, evidence)
-        if witness([conjunction], base) is not None
+        if not any(overlap(conjunction, permitted) for permitted in base)
     )
     if tightness is Tightness.EXACT and evidence.knows_values(evidence.arch, name):
         narrowed = _recorded_values(name, base, evidence)

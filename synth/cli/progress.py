@@ -106,7 +106,8 @@ class Progress:
                     view = view[os.write(self._streams[stream], view) :]
             except OSError:
                 del self._streams[stream]
-            if self._status is not None:
+            # the live line would wipe out a line that has not ended yet
+            if self._status is not None and data.endswith(b"\n"):
                 self._status.start()
 
     def _say(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from synth.baseline import load_baseline
 from synth.evidence import combine
 from synth.generate import Generated, generate
 from synth.model import Run
+from synth.profile import dump_profile, parse_profile
 from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES, syscall_names
 from synth.wanted import Origin, Tightness
 from tests import builders
@@ -94,6 +96,19 @@ def test_personality_keeps_dockers_values() -> None:
     exact = made(run, tightness=Tightness.EXACT)
     assert answer(exact, "personality", 0xFFFFFFFF) == "ok"
     assert answer(exact, "personality", 8) != "ok"
+
+
+def test_a_refusal_that_contradicts_a_permission_is_dropped() -> None:
+    """A forged recording says that an allowed value was refused: two rules for one call."""
+    run = builders.run(
+        calls=["personality"],
+        arguments=[builders.personalities(8)],
+        denials=[builders.denial("personality", 1, arguments=((0, 0xFFFFFFFF, 8),))],
+    )
+    for tightness in (Tightness.EXACT, Tightness.PORTABLE):
+        generated = made(run, tightness=tightness)
+        assert answer(generated, "personality", 8) == "ok"
+        parse_profile(json.loads(dump_profile(generated.profile)), where="x")
 
 
 def test_refusals_keep_the_errno_they_had() -> None:
