@@ -86,8 +86,9 @@ def capability_names(names: Iterable[str], where: str) -> tuple[str, ...]:
         upper = name.strip().upper()
         full = upper if upper == "ALL" or upper.startswith("CAP_") else f"CAP_{upper}"
         if full != "ALL" and full not in CAPABILITIES:
-            near = get_close_matches(full, CAPABILITIES, n=1)
-            hint = f"did you mean {near[0]}?" if near else "see capabilities(7)"
+            bare = [known.removeprefix("CAP_") for known in CAPABILITIES]
+            near = get_close_matches(full.removeprefix("CAP_"), bare, n=1)
+            hint = f"did you mean CAP_{near[0]}?" if near else "see capabilities(7)"
             raise UsageError(
                 f"unknown capability {name[:40]!r}",
                 where=where,

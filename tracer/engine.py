@@ -181,7 +181,7 @@ class DockerEngine:
             with _translated("pull the image"):
                 puller.pull(repository, tag=tag or "latest")
         except (docker.errors.APIError, HostError) as error:
-            reason = getattr(error, "explanation", None) or str(error)
+            reason = error.what if isinstance(error, HostError) else error.explanation
             raise _no_image(reference, f"it is not here and cannot be pulled: {reason}") from None
         finally:
             puller.close()
