@@ -55,13 +55,14 @@ ensure_venv() {
 	local extra=$1 stamp wanted
 	stamp="$VENV/.stamp$extra"
 	wanted=$(sha256sum <"$ROOT/pyproject.toml")
-	if [ -x "$VENV/bin/seccomp-synth" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+	if "$VENV/bin/seccomp-synth" --version >/dev/null 2>&1 && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
 		return 0
 	fi
 	log "making the virtual environment $VENV"
-	[ -x "$VENV/bin/python" ] || /usr/bin/python3 -m venv "$VENV"
-	"$VENV/bin/pip" install -q --disable-pip-version-check -e "$ROOT$extra" 2>/dev/null ||
-		"$VENV/bin/pip" install --disable-pip-version-check -e "$ROOT$extra" >&2 ||
+	# one that was copied or whose python has gone is made anew
+	"$VENV/bin/python" -m pip --version >/dev/null 2>&1 || /usr/bin/python3 -m venv --clear "$VENV"
+	"$VENV/bin/python" -m pip install -q --disable-pip-version-check -e "$ROOT$extra" 2>/dev/null ||
+		"$VENV/bin/python" -m pip install --disable-pip-version-check -e "$ROOT$extra" >&2 ||
 		die "pip could not install the dependencies"
 	printf '%s\n' "$wanted" >"$stamp"
 }

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from tracer.replay import Replayed, ReplayPlan
 
 CONTROLS = 2
-SLACK = 3.0
-"""A replay may take this many times as long as the slowest recorded run, and ten seconds."""
+SLACK, GRACE_S = 3.0, 20.0
+"""A replay may take so many times as long as the slowest recorded run, and so many seconds."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +256,7 @@ def _workloads(recording: Recording, repeat: int) -> tuple[Workload, ...]:
         slowest = max(
             (run.duration_ms for run in recording.runs if run.workload == work.name), default=0.0
         )
-        limit = min(work.timeout_s, 10.0 + SLACK * slowest / 1000)
+        limit = min(work.timeout_s, GRACE_S + SLACK * slowest / 1000)
         if work.mode != "main":
             result.append(replace(work, repeat=repeat, timeout_s=limit))
     return tuple(result)

@@ -102,6 +102,40 @@ def test_a_workload_that_takes_too_long(cli: Cli, tmp_path: Path) -> None:
     assert load(tmp_path / "a.json")["runs"][0]["outcome"] == "timeout"
 
 
+def test_an_exec_that_takes_too_long_is_ended_alone(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "seccomp-synth.toml").write_text(
+        f"""
+        [container]
+        image = "{BASE}"
+        [[workload]]
+        name = "slow"
+        run = "sleep 600 | cat"
+        mode = "exec"
+        timeout = 1
+        [[workload]]
+        name = "next"
+        run = "mkdir /tmp/x"
+        mode = "exec"
+        """
+    )
+    began = time.monotonic()
+    cli("record", "-o", "a.json", status=5)
+    assert time.monotonic() - began < 60
+    outcomes = {run["workload"]: run["outcome"] for run in load(tmp_path / "a.json")["runs"]}
+    assert outcomes == {"slow": "timeout", "next": "ok", "main": "ok"}
+
+
+def test_numbers_without_a_name(cli: Cli, tmp_path: Path) -> None:
+    """Unassigned numbers are recorded as refused, and no profile opens them."""
+    cli("record", BASE, "-o", "a.json", "--", "perl", "-e", "syscall(400); syscall(1000)")
+    recording = load(tmp_path / "a.json")
+    refused = {(one["name"], one["errno"]) for run in recording["runs"] for one in run["denials"]}
+    assert ("#400", 1) in refused
+    assert "#400" not in names(recording)
+    cli("synth", "a.json", "-o", "out")
+    assert "#400" not in (tmp_path / "out/seccomp.json").read_text()
+
+
 def test_no_such_image(cli: Cli, tmp_path: Path) -> None:
     done = cli("record", "no-such-image:1", "--pull", "never", "--", "true", status=2)
     assert done.stderr.count("\n") == 1

@@ -47,7 +47,7 @@ def test_time_limits_follow_what_the_runs_took() -> None:
     )
     recording: Recording = builders.recording(*runs, workloads=(quick, slow, main))
     limits = {one.name: one.timeout_s for one in validate._workloads(recording, 2)}
-    assert limits == {"quick": 13.0, "slow": 20.0}
+    assert limits == {"quick": 23.0, "slow": 20.0}
     assert {one.repeat for one in validate._workloads(recording, 2)} == {2}
 
 
