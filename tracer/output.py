@@ -2,7 +2,7 @@
 
 Three views: the bytes counted, the text with what differs from run to run masked (times,
 durations, addresses, temporary names, process ids, container ids), and its shape with every
-number masked.
+number masked and columns closed up.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ _MASKS = (
     (re.compile(rb"\b(\d+[.,])?\d+ ?([kKMG]i?)?B(/s|ps)?\b"), b"<amount>"),
 )
 _NUMBER = re.compile(rb"\d+")
+_SPACES = re.compile(rb"[ \t]+")
 
 
 class OutputRecorder:
@@ -63,7 +64,8 @@ class OutputRecorder:
     def digest(self) -> OutputDigest:
         """Return the digests of what was written."""
         text = normalise(bytes(self._kept))
-        shape = _NUMBER.sub(b"#", text)
+        # columns are as wide as their widest number
+        shape = _SPACES.sub(b" ", _NUMBER.sub(b"#", text))
         return OutputDigest(
             self._size, hashlib.sha256(text).hexdigest(), hashlib.sha256(shape).hexdigest()
         )
