@@ -86,7 +86,7 @@ def diff(
     """Compare a profile with Docker's default or with another profile.
 
     Compares argument conditions, not only names.  Exits with 1 if PROFILE lets anything through
-    that the other one does not; with -v it names what is kept as well.
+    that the other one does not; with -v it names the calls whose errno differs as well.
 
     \b
     Example:
@@ -123,7 +123,7 @@ def diff(
 
 
 def as_text(question: Question, difference: Difference, *, verbose: bool) -> str:
-    """Return the comparison for people; the names kept only if ``verbose``."""
+    """Return the comparison for people; names of changed refusals only if ``verbose``."""
     kernel = ".".join(map(str, question.target.kernel))
     host = f"{difference.arch}, kernel {kernel}"
     if question.added:
@@ -131,7 +131,7 @@ def as_text(question: Question, difference: Difference, *, verbose: bool) -> str
     lines = [
         f"{question.profile_name} compared with {question.against_name} ({host})",
         *_section("removed", difference.removed),
-        *_section("kept", difference.kept, named=verbose),
+        *_section("kept", difference.kept),
         *_section("narrowed", [change.name for change in difference.narrowed]),
         *_section("widened", [change.name for change in difference.widened]),
         *(f"  lets through {change.call()}" for change in difference.widened),

@@ -19,6 +19,7 @@ from synth.config import capability_names, parse_mount
 from synth.errors import ExitCode, UsageError
 from synth.evidence import require_usable
 from synth.files import refuse_existing, write_atomic
+from synth.findings import dump_findings
 from synth.model import Container, Finding, Profile, Recording, Replay, Run, Workload
 from synth.profile import dump_profile, load_profile
 from synth.recording import dump_recording, load_recording
@@ -72,6 +73,14 @@ class Inputs:
     metavar="CAP",
     help="Grant a capability that the recording asks for and Docker's default lacks.",
 )
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print the findings.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the replay (JSON).")
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @pass_settings
@@ -84,6 +93,7 @@ def validate(
     env: tuple[str, ...],
     mount: tuple[str, ...],
     allow_capability: tuple[str, ...],
+    form: str,
     output: Path | None,
     force: bool,
 ) -> int:
@@ -107,7 +117,8 @@ def validate(
             )
     profile = load_profile(profile_path)
     cap_add = _capabilities(settings, profile_path, capabilities_path)
-    answers = []
+    answers: list[bool] = []
+    findings: list[Finding] = []
     for path in recordings:
         recording = load_recording(path)
         require_usable([recording], allow_unhealthy=True)
@@ -117,11 +128,15 @@ def validate(
         replayed, verdict = _validate(settings, inputs, container, repeat)
         if output is not None:
             write_atomic(output, dump_replay(replayed), force=force)
-        _print(settings, path, verdict)
+        findings += verdict.findings
+        if form == "text":
+            _print(settings, path, verdict)
         if replayed.partial:
             settings.warn("interrupted")
             return int(ExitCode.INTERRUPTED)
         answers.append(verdict.ok)
+    if form == "json":
+        click.echo(dump_findings(findings), nl=False)
     if not all(answers):
         return int(ExitCode.ANSWER_IS_NO)
     settings.note(f"next: seccomp-synth diff {profile_path}")

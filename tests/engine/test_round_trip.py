@@ -12,6 +12,7 @@ from typing import Any
 import docker
 import pytest
 
+from synth.findings import parse_findings
 from tests.engine.conftest import BASE, COMMAND, DEMO, Cli, allowed, load, without
 
 pytestmark = pytest.mark.engine
@@ -120,6 +121,10 @@ def test_mkdir_fails_under_the_profile_of_ls(simple: Path, cli: Cli) -> None:
     done = cli("validate", "mkdir.recording.json", "--profile", profile, status=1)
     assert "FAIL  mkdir" in done.stdout
     assert "mkdir refused with" in done.stdout
+    options = ("--profile", profile, "--format", "json")
+    document = json.loads(cli("validate", "mkdir.recording.json", *options, status=1).stdout)
+    findings = parse_findings(document, where="stdout")
+    assert {(one.id, one.subject) for one in findings} == {("SS201", "mkdir"), ("SS204", "mkdir")}
 
 
 @pytest.mark.parametrize("tightness", ["portable", "exact"])

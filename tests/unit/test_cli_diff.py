@@ -62,7 +62,7 @@ def test_a_smaller_profile_exits_with_0(small: Path, capsys: pytest.CaptureFixtu
     assert "removed: kills callers of SCMP_ARCH_X32\n" in out
 
 
-def test_verbose_names_what_is_kept(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_kept_is_named(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert typed("-v", "diff", small) == 0
     assert "kept: 2\n  read write\n" in capsys.readouterr().out
 
