@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from synth.model import Denial
+from tests.kernel import sandbox
 from tests.kernel.sandbox import (
     KILL_PROCESS,
     compile_program,
@@ -132,6 +133,18 @@ def test_cgroup_names_of_every_runtime(observer: Observer, known: str, name: str
 def test_child_cgroups_are_inside(observer: Observer, known: str) -> None:
     seen, _ = run(observer, [known, "plain"], nested=True)
     assert workload_names(seen) == {"getpid", "getuid", "exit_group"}
+
+
+def test_the_unified_hierarchy(known: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a host with cgroup v2 only has; on a hybrid one it can be looked at as well."""
+    if not any("cgroup2" in line for line in Path("/proc/self/mounts").read_text().splitlines()):
+        pytest.skip("no cgroup2 hierarchy is mounted")
+    for module in (loader, sandbox):
+        monkeypatch.setattr(module, "uses_v1_pids", lambda: False)
+    with Observer(frozenset({EPERM})) as unified:
+        for nested in (False, True):
+            seen, _ = run(unified, [known, "plain"], nested=nested)
+            assert workload_names(seen) == {"getpid", "getuid", "exit_group"}
 
 
 def test_others_are_outside(observer: Observer, known: str) -> None:
