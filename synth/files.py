@@ -107,6 +107,16 @@ def refuse_existing(path: Path, *, force: bool) -> None:
         )
 
 
+def require_writable(path: Path, *, force: bool) -> None:
+    """Raise ``UsageError`` now if ``path`` could not be written later; for long work before it."""
+    refuse_existing(path, force=force)
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
 def write_atomic(path: Path, text: str, *, force: bool = False) -> None:
     """Write ``text`` to ``path`` whole or not at all.
 
@@ -132,16 +142,20 @@ def write_atomic(path: Path, text: str, *, force: bool = False) -> None:
         refuse_existing(path, force=False)
         raise
     except OSError as error:
-        raise UsageError(
-            f"cannot be written ({error.strerror})",
-            where=str(path),
-            slug="unwritable-output",
-            fix="name a writable path with -o",
-        ) from None
+        raise _unwritable(path, error) from None
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"cannot be written ({error.strerror})",
+        where=str(path),
+        slug="unwritable-output",
+        fix="name a writable path with -o",
+    )
 
 
 def _umask() -> int:

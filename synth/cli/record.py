@@ -27,7 +27,7 @@ from synth.config import (
     slug,
 )
 from synth.errors import ExitCode, UsageError
-from synth.files import refuse_existing, write_atomic
+from synth.files import require_writable, write_atomic
 from synth.model import Container, Recording, Workload
 from synth.recording import dump_recording
 
@@ -175,11 +175,7 @@ def record(
     )
     container = ContainerOptions(**options).apply(project.container)
     path = output or Path(f"{project.name}.recording.json")
-    refuse_existing(path, force=force)
-    if not path.parent.is_dir():
-        raise UsageError(
-            "no such folder", where=str(path.parent), slug="no-such-file", fix="make it first"
-        )
+    require_writable(path, force=force)
     recording, stale = _run(settings, container, workloads, pull=pull == "missing")
     write_atomic(path, dump_recording(recording), force=force)
     if stale:

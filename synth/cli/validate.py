@@ -18,7 +18,7 @@ from synth.cli.record import WHERE, parse_env_options, terminated_as_interrupt
 from synth.config import capability_names, parse_mount
 from synth.errors import ExitCode, UsageError
 from synth.evidence import require_usable
-from synth.files import refuse_existing, write_atomic
+from synth.files import require_writable, write_atomic
 from synth.findings import dump_findings
 from synth.model import Container, Finding, Profile, Recording, Replay, Run, Workload
 from synth.profile import dump_profile, load_profile
@@ -107,7 +107,7 @@ def validate(
       seccomp-synth validate ls.recording.json --profile out/seccomp.json
     """
     if output is not None:
-        refuse_existing(output, force=force)
+        require_writable(output, force=force)
         if len(recordings) > 1:
             raise UsageError(
                 "-o takes the replay of one recording",

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from synth.errors import DataError, UsageError
-from synth.files import MAX_DEPTH, load_json, parse_json, read_bounded, write_atomic
+from synth.files import (
+    MAX_DEPTH,
+    load_json,
+    parse_json,
+    read_bounded,
+    require_writable,
+    write_atomic,
+)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +96,17 @@ def test_write_never_follows_a_link(tmp_path: Path) -> None:
 def test_write_without_a_folder_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written"):
         write_atomic(tmp_path / "no" / "out.json", "x")
+
+
+def test_what_cannot_be_written_is_known_before(tmp_path: Path) -> None:
+    require_writable(tmp_path / "out.json", force=False)
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(UsageError, match="cannot be written"):
+        require_writable(tmp_path / "no" / "out.json", force=False)
+    (tmp_path / "out.json").touch()
+    with pytest.raises(UsageError, match="exists already"):
+        require_writable(tmp_path / "out.json", force=False)
+    require_writable(tmp_path / "out.json", force=True)
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
