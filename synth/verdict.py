@@ -1,8 +1,8 @@
 """Judge a replay: did each workload do the same under the profile, and what was it refused.
 
 A pure function of the recording and the replay.  An exit status alone is no verdict: scripts
-swallow failures, so output counts as much.  A difference that is also there between two runs
-under the recorded filter is noise.
+swallow failures, so output counts as much.  A difference is noise where nothing was refused, or
+where it is also there between two runs under the recorded filter.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def judge(recording: Recording, replay: Replay) -> Verdict:
         controls = [run for run in replay.controls if run.workload == name]
         for run in replay.runs:
             if run.workload == name:
-                findings += _judge_run(run, recorded, controls)
+                findings += _judge_run(run, recorded, controls, replay)
     findings += [
         Finding(UNHEALTHY, "error", "replay", problem) for problem in replay.health.problems
     ]
@@ -55,20 +55,15 @@ def judge(recording: Recording, replay: Replay) -> Verdict:
 
 
 def needs_control(recording: Recording, replay: Replay) -> tuple[str, ...]:
-    """Name the workloads whose output differs from every recorded run, so far unexplained.
-
-    Numbers alone (sizes, counts, dates) need an explanation only where something was refused.
-    """
+    """Name the workloads whose output differs where something was refused: noise, or damage?"""
     names = set()
     for run in replay.runs:
         known = [one for one in recording.runs if one.workload == run.workload]
-        suspicious = bool(new_denials(run, known) or _lost_capabilities(run, known))
-        fine = (SAME,) if suspicious else (SAME, NUMBERS)
         results = [
             _compare([getattr(one, stream) for one in known], [], getattr(run, stream))
             for stream in ("stdout", "stderr")
         ]
-        if run.outcome == "ok" and any(result not in fine for result in results):
+        if run.outcome == "ok" and _may_be_damaged(run, known, replay) and results != [SAME, SAME]:
             names.add(run.workload)
     return tuple(sorted(names))
 
@@ -79,12 +74,14 @@ def new_denials(run: Run, known: Iterable[Run]) -> tuple[Denial, ...]:
     return tuple(one for one in run.denials if (one.arch, one.name, one.arguments) not in before)
 
 
-def _judge_run(run: Run, recorded: Sequence[Run], controls: Sequence[Run]) -> list[Finding]:
+def _judge_run(
+    run: Run, recorded: Sequence[Run], controls: Sequence[Run], replay: Replay
+) -> list[Finding]:
     denials = new_denials(run, [*recorded, *controls])
     lost = _lost_capabilities(run, recorded)
     findings = [*_liveness(run), *_outcome(run, denials)]
     if not findings:
-        findings += _outputs(run, recorded, controls, suspicious=bool(denials or lost))
+        findings += _outputs(run, recorded, controls, replay)
     broken = any(one.severity == "error" for one in findings)
     used = {(use.arch, use.name) for other in recorded for use in other.syscalls}
     findings += [_denial(run, one, broken=broken, used=used) for one in denials]
@@ -134,32 +131,42 @@ def _outcome(run: Run, denials: Sequence[Denial]) -> list[Finding]:
     return []
 
 
+def _may_be_damaged(run: Run, recorded: Sequence[Run], replay: Replay) -> bool:
+    """Tell whether profile or capabilities can have changed what a run did.
+
+    They can do so only by refusing (or by refusing with another errno), and every refusal is
+    seen: as a denial, as a capability that is no longer used.  Not surely where the argument
+    values were too many to keep, or where the kernel does not show capability checks.
+    """
+    before = {(one.arch, one.name, one.errno, one.arguments) for r in recorded for one in r.denials}
+    return (
+        replay.health.capabilities != "recorded"
+        or any(seen.overflow for seen in run.arguments)
+        or bool(_lost_capabilities(run, recorded))
+        or any((d.arch, d.name, d.errno, d.arguments) not in before for d in run.denials)
+    )
+
+
 def _outputs(
-    run: Run, recorded: Sequence[Run], controls: Sequence[Run], *, suspicious: bool
+    run: Run, recorded: Sequence[Run], controls: Sequence[Run], replay: Replay
 ) -> list[Finding]:
+    damaged = _may_be_damaged(run, [*recorded, *controls], replay)
     findings = []
     for stream in ("stdout", "stderr"):
         known = [getattr(one, stream) for one in recorded]
         again = [getattr(one, stream) for one in controls]
         result = _compare(known, again, getattr(run, stream))
-        if result == DIFFERENT or (result == NUMBERS and suspicious):
-            findings.append(
-                Finding(
-                    DIFFERS,
-                    "error",
-                    run.workload,
-                    f"{stream} differs from the recorded runs, with the same exit status",
-                )
-            )
-        elif result in (UNSTABLE, UNDECIDED):
-            findings.append(
-                Finding(
-                    VARIES,
-                    "note",
-                    run.workload,
-                    f"{stream} varies between runs under the default too; not compared",
-                )
-            )
+        if result == SAME:
+            continue
+        if damaged and result in (DIFFERENT, NUMBERS):
+            message = f"{stream} differs from the recorded runs, with the same exit status"
+            findings.append(Finding(DIFFERS, "error", run.workload, message))
+        elif damaged:
+            message = f"{stream} varies between runs under the default too; not compared"
+            findings.append(Finding(VARIES, "note", run.workload, message))
+        else:
+            message = f"{stream} differs, but nothing was refused: it varies by itself"
+            findings.append(Finding(VARIES, "note", run.workload, message))
     return findings
 
 

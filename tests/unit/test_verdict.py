@@ -87,30 +87,59 @@ def test_another_argument_is_another_refusal() -> None:
     )
 
 
-def test_another_output_needs_a_control() -> None:
+def test_another_output_where_something_was_refused_needs_a_control() -> None:
+    now = run(stdout=digest("bye"), denials=DENIED)
+    assert needs_control(RECORDED, replay(now)) == ("work",)
+    same = run(stdout=digest("hello"))
+    assert "error:SS207" in ids(RECORDED, replay(now, same, same))
+
+
+def test_another_output_where_nothing_was_refused_is_noise() -> None:
     now = run(stdout=digest("bye"))
+    assert needs_control(RECORDED, replay(now)) == ()
+    assert ids(RECORDED, replay(now)) == ["note:SS208"]
+    assert judge(RECORDED, replay(now)).ok
+
+
+def test_where_refusals_may_be_missed_every_difference_counts() -> None:
+    overflow = (builders.sockets(1, overflow=True),)
+    now = run(stdout=digest("bye"), arguments=overflow)
     assert needs_control(RECORDED, replay(now)) == ("work",)
     same = run(stdout=digest("hello"))
     assert ids(RECORDED, replay(now, same, same)) == ["error:SS207"]
 
 
+def test_another_errno_for_the_same_refusal_is_suspicious() -> None:
+    recorded = builders.recording(
+        run(stdout=digest("hello"), denials=(builders.denial("mkdir", 1, "mkdir"),))
+    )
+    now = run(stdout=digest("bye"), denials=DENIED)
+    assert needs_control(recorded, replay(now)) == ("work",)
+
+
+def test_unseen_capability_checks_excuse_nothing() -> None:
+    blind = Health(capabilities="not recorded: no tracepoint")
+    now = replay(run(stdout=digest("bye")), health=blind)
+    assert needs_control(RECORDED, now) == ("work",)
+
+
 def test_the_world_has_changed_since() -> None:
-    now = run(stdout=digest("bye"))
-    assert ids(RECORDED, replay(now, now, now)) == []
+    now = run(stdout=digest("bye"), denials=DENIED)
+    control = run(stdout=digest("bye"))
+    assert ids(RECORDED, replay(now, control, control)) == ["warning:SS205"]
 
 
 def test_an_output_that_varies_by_itself_is_not_compared() -> None:
-    now = run(stdout=digest("c"))
+    now = run(stdout=digest("c"), denials=DENIED)
     again = replay(now, run(stdout=digest("a")), run(stdout=digest("b")))
-    assert ids(RECORDED, again) == ["note:SS208"]
+    assert ids(RECORDED, again) == ["warning:SS205", "note:SS208"]
     assert judge(RECORDED, again).ok
 
 
-def test_other_numbers_matter_only_where_something_was_refused() -> None:
+def test_other_numbers_matter_where_something_was_refused() -> None:
     recorded = builders.recording(run(stdout=digest("5 ok", "# ok")))
     now = run(stdout=digest("4 ok", "# ok"))
-    assert needs_control(recorded, replay(now)) == ()
-    assert ids(recorded, replay(now)) == []
+    assert judge(recorded, replay(now)).ok
     refused = replace(now, denials=DENIED)
     assert needs_control(recorded, replay(refused)) == ("work",)
     same = recorded.runs[0]
