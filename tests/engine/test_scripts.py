@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.engine.conftest import BASE
+from tracer.engine import engine_url
 
 pytestmark = pytest.mark.engine
 
@@ -23,7 +27,7 @@ def traces(marks: list[str]) -> list[str]:
             line = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        found += [f"process {line}" for mark in marks if mark in line and "pytest" not in line]
+        found += [f"process {line}" for mark in marks if mark in line]
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     found += [f"mount {line}" for line in mounts for mark in marks if mark in line]
     for folder, _, _ in os.walk("/sys/fs/cgroup"):
@@ -32,35 +36,88 @@ def traces(marks: list[str]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("ending", ["by itself", "failure", "terminated"])
-def test_a_private_engine_goes_as_it_came(tmp_path: Path, ending: str) -> None:
-    state = tmp_path / "state"
-    command = {
-        "by itself": "docker info >/dev/null && echo $DOCKER_HOST",
-        "failure": "echo $DOCKER_HOST; exit 7",
-        "terminated": "echo $DOCKER_HOST; exec sleep 600",
-    }[ending]
+def none_left(url: str, state: Path) -> list[str]:
+    """Wait until nothing of the engine at ``url`` is left, and return what is."""
+    run = Path(url.removeprefix("unix://")).parent
+    left: list[str] = []
+    for _ in range(50):  # a killed process takes a moment to go
+        left = traces([str(run), run.name.rpartition(".")[2], str(state)])
+        if not left:
+            break
+        time.sleep(0.1)
+    return left
+
+
+def start(state: Path, command: str) -> tuple[subprocess.Popen[str], str]:
+    """Start an engine with its command in a session as a terminal has it; return its URL too."""
     engine = subprocess.Popen(
-        [SCRIPTS / "private-dockerd", state, "--", "sh", "-c", command],
+        [SCRIPTS / "private-dockerd", state, "--", "sh", "-c", f"echo $DOCKER_HOST; {command}"],
+        env={**os.environ, "OTHER": engine_url(dict(os.environ))},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     assert engine.stdout is not None
     url = engine.stdout.readline().strip()
     assert url.startswith("unix:///"), engine.communicate()
-    if ending == "terminated":
-        assert Path(url.removeprefix("unix://")).is_socket()
-        engine.send_signal(signal.SIGTERM)
-    engine.communicate(timeout=60)
-    assert engine.returncode == {"by itself": 0, "failure": 7, "terminated": 143}[ending]
-    run = Path(url.removeprefix("unix://")).parent
-    for _ in range(50):  # a killed process takes a moment to go
-        left = traces([str(run), run.name.rpartition(".")[2]])
-        if not left:
-            break
-        time.sleep(0.1)
-    assert left == []
+    assert Path(url.removeprefix("unix://")).parent.is_dir()
+    return engine, url
+
+
+CONTAINER = f"""
+set -e
+docker -H "$OTHER" save {BASE} | docker load -q
+docker run -d {BASE} sh -c 'sleep 600 & exec sleep 600'
+echo running
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [("docker info", 0), ("exit 7", 7), (CONTAINER, 0), ("setsid sleep 600 &", 0)],
+    ids=["by itself", "failure", "container", "background"],
+)
+def test_a_private_engine_goes_as_it_came(tmp_path: Path, command: str, status: int) -> None:
+    engine, url = start(tmp_path / "state", command)
+    output = engine.communicate(timeout=60)
+    assert engine.returncode == status, output
+    assert none_left(url, tmp_path / "state") == []
+
+
+@pytest.mark.parametrize("target", ["group", "alone", "terminated"])
+def test_an_interrupted_engine_goes_after_its_command(tmp_path: Path, target: str) -> None:
+    """Ctrl-C is for the command, which cleans up with the engine still there."""
+    script = "import docker, time\n"
+    script += "try: print('waiting', flush=True); time.sleep(600)\n"
+    script += "except KeyboardInterrupt: time.sleep(0.5); print(docker.from_env().ping())"
+    engine, url = start(tmp_path / "state", f'{sys.executable} -c "{script}"')
+    assert engine.stdout is not None
+    assert engine.stdout.readline() == "waiting\n"
+    if target == "group":
+        os.killpg(engine.pid, signal.SIGINT)
+    else:
+        engine.send_signal(signal.SIGINT if target == "alone" else signal.SIGTERM)
+    output, _ = engine.communicate(timeout=60)
+    assert engine.returncode == (143 if target == "terminated" else 130)
+    assert ("True" in output) == (target != "terminated")
+    assert none_left(url, tmp_path / "state") == []
+
+
+def test_an_engine_left_by_a_killed_script_is_removed_by_the_next(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    engine, url = start(state, CONTAINER + "exec sleep 600")
+    assert engine.stdout is not None
+    while engine.stdout.readline() != "running\n":
+        assert engine.poll() is None
+    engine.kill()
+    engine.wait()
+    assert traces([url.removeprefix("unix://")]) != []
+    again, _ = start(state, "docker ps -q")
+    output, errors = again.communicate(timeout=60)
+    assert (again.returncode, output) == (0, "")
+    assert "left behind" in errors
+    assert none_left(url, state) == []
 
 
 def test_a_second_engine_does_not_touch_the_first_one(tmp_path: Path) -> None:
