@@ -56,6 +56,8 @@ def cgroup_root() -> Path:
     """Return the hierarchy that the tracer looks at."""
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, where, kind, options = line.split()[:4]
+        if not Path(where, "cgroup.procs").exists():
+            continue  # hidden under another mount
         if uses_v1_pids() and kind == "cgroup" and "pids" in options.split(","):
             return Path(where)
         if not uses_v1_pids() and kind == "cgroup2":
