@@ -91,7 +91,7 @@ class Engine(Protocol):
     def stop(self, container_id: str, *, grace_s: int) -> None: ...  # noqa: D102
     def kill(self, container_id: str) -> None: ...  # noqa: D102
     def remove(self, container_id: str) -> None: ...  # noqa: D102
-    def labelled(self, label: str) -> dict[str, str]: ...  # noqa: D102
+    def labelled(self, label: str, *, names: bool = False) -> dict[str, str]: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
 
@@ -302,11 +302,16 @@ class DockerEngine:
             if error.status_code not in (404, 409):
                 raise
 
-    def labelled(self, label: str) -> dict[str, str]:
-        """Return container id -> value of ``label`` for all containers that have it."""
+    def labelled(self, label: str, *, names: bool = False) -> dict[str, str]:
+        """Return container id (or name) -> value of ``label`` for all that have it."""
         with _translated("list containers"):
             found = self._api.containers(all=True, filters={"label": label})
-        return {str(box["Id"]): str(box["Labels"][label]) for box in found}
+        return {
+            str(box["Names"][0]).removeprefix("/") if names else str(box["Id"]): str(
+                box["Labels"][label]
+            )
+            for box in found
+        }
 
 
 def engine_url(environment: dict[str, str]) -> str:

@@ -27,6 +27,7 @@ class Events(Protocol):
     def progress(self, workload: Workload, counts: Counts, seconds: float) -> None: ...  # noqa: D102
     def finished(self, run: Run, message: str, stderr_tail: str) -> None: ...  # noqa: D102
     def output(self, stream: int, data: bytes) -> None: ...  # noqa: D102
+    def finishing(self) -> None: ...  # noqa: D102
 
 
 @dataclass
@@ -53,7 +54,8 @@ class Executor:
     def execute(self, workloads: tuple[Workload, ...]) -> Execution:
         """Run every workload as often as it says; an interrupt keeps what there is.
 
-        First those in containers of their own, then those exec'd into one container.
+        First those in containers of their own, then those exec'd into one container.  Ends with
+        ``finishing``: from then on an interrupt would only lose what there is.
         """
         try:
             for workload in workloads:
@@ -63,8 +65,10 @@ class Executor:
             execs = tuple(workload for workload in workloads if workload.mode == "exec")
             if execs:
                 self._run_execs(execs)
+            self.events.finishing()
         except KeyboardInterrupt:
             self.result.partial = True
+            self.events.finishing()
         return self.result
 
     def _run(self, workload: Workload, index: int) -> None:

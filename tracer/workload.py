@@ -82,18 +82,33 @@ def created(
     replace_entrypoint: bool = False,
 ) -> Iterator[str]:
     """Create a container and yield its id; destroy it at the end, come what may."""
-    container_id = engine.create(
-        container,
-        name=f"seccomp-synth-{uuid.uuid4().hex[:12]}",
-        command=command,
-        labels={LABEL: owner()},
-        profile=profile,
-        replace_entrypoint=replace_entrypoint,
-    )
+    name = f"seccomp-synth-{uuid.uuid4().hex[:12]}"
+    try:
+        container_id = engine.create(
+            container,
+            name=name,
+            command=command,
+            labels={LABEL: owner()},
+            profile=profile,
+            replace_entrypoint=replace_entrypoint,
+        )
+    except KeyboardInterrupt:
+        with contextlib.suppress(SeccompSynthError, docker.errors.DockerException):
+            _destroy_unborn(engine, name)
+        raise
     try:
         yield container_id
     finally:
         destroy(engine, container_id)
+
+
+def _destroy_unborn(engine: Engine, name: str) -> None:
+    """Remove a container whose creation was interrupted: it may appear a moment later."""
+    for _ in range(20):
+        if name in engine.labelled(LABEL, names=True):
+            destroy(engine, name)
+            return
+        time.sleep(POLL_S * 2)
 
 
 def destroy(engine: Engine, container_id: str) -> None:

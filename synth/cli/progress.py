@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from threading import Lock
 from typing import Protocol
 
@@ -31,12 +32,21 @@ class Progress:
     """One live line on a terminal, one plain line per run elsewhere.
 
     ``doing`` is the verb of the line.  ``pass_through``: copy the workloads' output to ours.
+    ``finishing`` is called when the last run has ended.
     """
 
-    def __init__(self, settings: Settings, doing: str, *, pass_through: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        doing: str,
+        *,
+        pass_through: bool,
+        finishing: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings = settings
         self._doing = doing
         self._pass_through = pass_through
+        self.finishing = finishing
         self._console = Console(
             stderr=True, no_color=not settings.color, force_terminal=None, highlight=False
         )

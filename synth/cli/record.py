@@ -193,13 +193,13 @@ def _run(
 
     require_root()
     engine = DockerEngine(engine_url(dict(os.environ)))
-    progress = Progress(settings, "recording", pass_through=True)
-    try:
-        with terminated_as_interrupt():
+    with terminated_as_interrupt() as ignore:
+        progress = Progress(settings, "recording", pass_through=True, finishing=ignore)
+        try:
             recorded = record_plan(engine, Plan(container, workloads, pull), progress)
-    finally:
-        progress.close()
-        engine.close()
+        finally:
+            progress.close()
+            engine.close()
     recording = recorded.recording
     baseline = for_engine(recording.host.engine, recording.host.engine_version)
     return (
@@ -288,10 +288,11 @@ def parse_env_options(options: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 
 @contextmanager
-def terminated_as_interrupt() -> Iterator[None]:
+def terminated_as_interrupt() -> Iterator[Callable[[], None]]:
     """Treat SIGTERM and SIGHUP like Ctrl-C: stop, save, clean up.
 
-    SIGINT too, since shells start background jobs with it ignored.
+    SIGINT too, since shells start background jobs with it ignored.  Yields a function that makes
+    all three ignored for good: what is left takes a moment, and an interrupt would lose the work.
     """
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -299,8 +300,14 @@ def terminated_as_interrupt() -> Iterator[None]:
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, interrupt) for number in numbers}
+
+    def ignore() -> None:
+        before.clear()
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+
     try:
-        yield
+        yield ignore
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
