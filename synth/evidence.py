@@ -11,8 +11,13 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from synth.errors import DataError
-from synth.model import Filter, Host, Recording, Run, Subject
+from synth.model import ArgumentUse, Filter, Host, Recording, Run, Subject
 from synth.recording import recording_digest
+
+INT = 0xFFFF_FFFF
+"""The bits of a register that the kernel takes for an ``int`` parameter."""
+
+ARGUMENTS = 6
 
 
 class Use(NamedTuple):
@@ -55,16 +60,15 @@ class Value(NamedTuple):
 class Evidence:
     """The union of what recordings hold.
 
-    ``syscalls`` and ``values`` are by ``(arch, name)``.  The values of a call are all known only
-    if it is neither in ``overflowed`` nor in ``unlisted``, which holds the calls that some run
-    made without its arguments being recorded.  ``capability_notes`` say why capability uses are
-    missing, if they are; ``problems`` what was wrong with a recording used all the same.
+    ``syscalls`` and ``values`` are by ``(arch, name)``.  ``unknown`` holds ``(arch, name,
+    position)`` of the arguments of which some run did not record every value.
+    ``capability_notes`` say why capability uses are missing, if they are; ``problems`` what was
+    wrong with a recording used all the same.
     """
 
     syscalls: Mapping[tuple[str, str], frozenset[Use]]
     values: Mapping[tuple[str, str], frozenset[Value]]
-    overflowed: frozenset[tuple[str, str]]
-    unlisted: frozenset[tuple[str, str]]
+    unknown: frozenset[tuple[str, str, int]]
     refusals: frozenset[Refusal]
     capabilities: Mapping[str, frozenset[Grant]]
     capability_notes: frozenset[str]
@@ -88,10 +92,20 @@ class Evidence:
         """Return the other architectures whose calls were let through, sorted."""
         return tuple(sorted({arch for arch, _ in self.syscalls} - {self.arch}))
 
-    def knows_values(self, arch: str, name: str) -> bool:
-        """Tell whether ``values`` holds every argument value that this call was made with."""
-        key = (arch, name)
-        return key in self.values and key not in self.overflowed | self.unlisted
+    def known_values(self, name: str, position: int) -> frozenset[int] | None:
+        """Return every value that this argument had, on any architecture the call was made on.
+
+        ``None`` if they are not all known: then nothing may be narrowed by them.
+        """
+        keys = [key for key in self.syscalls if key[1] == name]
+        if not keys or any((*key, position) in self.unknown for key in keys):
+            return None
+        return frozenset(
+            seen.value
+            for key in keys
+            for seen in self.values.get(key, frozenset())
+            if seen.position == position
+        )
 
     def workload_names(self) -> frozenset[tuple[str, str]]:
         """Return ``(arch, name)`` of the calls that workloads, not the runtime, made."""
@@ -128,8 +142,7 @@ def merge(first: Evidence, second: Evidence) -> Evidence:
 def _single(recording: Recording) -> Evidence:
     syscalls: dict[tuple[str, str], set[Use]] = {}
     values: dict[tuple[str, str], set[Value]] = {}
-    overflowed: set[tuple[str, str]] = set()
-    unlisted: set[tuple[str, str]] = set()
+    unknown: set[tuple[str, str, int]] = set()
     refusals: set[Refusal] = set()
     capabilities: dict[str, set[Grant]] = {}
     for run in recording.runs:
@@ -138,15 +151,13 @@ def _single(recording: Recording) -> Evidence:
             syscalls.setdefault(key, set()).add(Use(use.phase, run.workload, use.program))
         for seen in run.arguments:
             key = (seen.arch, seen.name)
-            if seen.overflow:
-                overflowed.add(key)
             if not seen.pointed:
                 values.setdefault(key, set()).update(
                     Value(index, mask, row[column], run.workload)
                     for row in seen.values
                     for column, (index, mask) in enumerate(seen.fields)
                 )
-        unlisted |= _unlisted(run)
+        unknown |= _unknown(run)
         refusals.update(
             Refusal(one.arch, one.name, one.errno, one.arguments, run.workload, one.program)
             for one in run.denials
@@ -159,8 +170,7 @@ def _single(recording: Recording) -> Evidence:
     return Evidence(
         syscalls=_frozen(syscalls),
         values=_frozen(values),
-        overflowed=frozenset(overflowed),
-        unlisted=frozenset(unlisted),
+        unknown=frozenset(unknown),
         refusals=frozenset(refusals),
         capabilities=_frozen(capabilities),
         capability_notes=frozenset(() if note == "recorded" else (note,)),
@@ -172,10 +182,25 @@ def _single(recording: Recording) -> Evidence:
     )
 
 
-def _unlisted(run: Run) -> set[tuple[str, str]]:
-    """Return the calls of a run whose arguments are not in it: nothing may be narrowed by them."""
-    listed = {(seen.arch, seen.name) for seen in run.arguments if seen.values or seen.overflow}
-    return {(use.arch, use.name) for use in run.syscalls} - listed
+def _unknown(run: Run) -> set[tuple[str, str, int]]:
+    """Return the arguments of a run's calls whose values are not all in it."""
+    known: dict[tuple[str, str], frozenset[int]] = {
+        (use.arch, use.name): frozenset() for use in run.syscalls
+    }
+    known |= {(seen.arch, seen.name): _known_positions(seen) for seen in run.arguments}
+    return {
+        (*key, position)
+        for key, positions in known.items()
+        for position in range(ARGUMENTS)
+        if position not in positions
+    }
+
+
+def _known_positions(seen: ArgumentUse) -> frozenset[int]:
+    """A value under a smaller mask stands for many: it is not known."""
+    if seen.overflow or seen.pointed or not seen.values:
+        return frozenset()
+    return frozenset(index for index, mask in seen.fields if mask & INT == INT)
 
 
 def _problems(recording: Recording) -> list[str]:

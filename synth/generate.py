@@ -121,7 +121,7 @@ def _findings(
             "see whether the workload needs it; nothing beyond the default is added",
         )
         for name in sorted(set(wanted) - kept)
-        if wanted[name].origin is Origin.OBSERVED
+        if wanted[name].origin is Origin.OBSERVED and not _never(name, evidence)
     ]
     found += _socket_findings(evidence, tightness)
     if evidence.foreign_arches():
@@ -136,6 +136,11 @@ def _findings(
         message = "operations submitted through the ring are seen by no filter and no recorder"
         found.append(Finding(HIDDEN_WORK, "warning", "io_uring", message))
     return tuple(sorted(found))
+
+
+def _never(name: str, evidence: Evidence) -> bool:
+    """Tell whether a call is out because of the families alone, which has its own finding."""
+    return name == "socket" and (evidence.known_values(name, 0) or {-1}) <= set(NEVER_FAMILIES)
 
 
 def _socket_findings(evidence: Evidence, tightness: Tightness) -> list[Finding]:

@@ -11,16 +11,22 @@ from dataclasses import dataclass
 from synth.conditions import overlap, witness
 from synth.evidence import Evidence
 from synth.model import Comparison, Conjunction
-from synth.refusals import EPERM, NAMESPACE_FLAGS, NEVER_FAMILIES
+from synth.refusals import ENOSYS, EPERM, NAMESPACE_FLAGS, NEVER_FAMILIES
 from synth.resolve import Resolved
 from synth.wanted import Tightness
 
 EQ, MASKED_EQ = "SCMP_CMP_EQ", "SCMP_CMP_MASKED_EQ"
-INT = 0xFFFF_FFFF
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
 INTERNET = frozenset((AF_INET, AF_INET6, AF_NETLINK))
 LAST_FAMILY = 45
 """AF_MCTP; families above are unknown to libseccomp's and Docker's authors as to us."""
+
+MAX_VALUES = LAST_FAMILY + 1
+"""Values of one argument that are written one by one: more are a scan, not a need."""
+
+MAX_REFUSALS = 16
+"""Refused values that keep their errno; the entries of a profile are few (128), and a recording
+may list thousands."""
 
 FAMILY_NAMES = {
     AF_UNIX: "AF_UNIX",
@@ -61,23 +67,20 @@ def conditions_of(
         for conjunction, errno in _recorded_refusals(name, evidence)
         if not any(overlap(conjunction, permitted) for permitted in base)
     )
-    if tightness is Tightness.EXACT and evidence.knows_values(evidence.arch, name):
-        narrowed = _recorded_values(name, base, evidence)
-        return Conditions(narrowed or base, refused, "with the recorded values")
-    return Conditions(base, refused, "with the values that the default allows")
+    narrowed = _recorded_values(name, base, evidence) if tightness is Tightness.EXACT else None
+    if narrowed is not None:
+        return Conditions(narrowed, refused[:MAX_REFUSALS], "with the recorded values")
+    return Conditions(base, refused[:MAX_REFUSALS], "with the values that the default allows")
 
 
 def families(evidence: Evidence, tightness: Tightness) -> frozenset[int] | None:
     """Return the socket families to allow, or ``None`` when the recorded ones are not all known."""
-    keys = [key for key in evidence.syscalls if key[1] == "socket"]
-    if not keys or not all(evidence.knows_values(*key) for key in keys):
+    seen = evidence.known_values("socket", 0)
+    if seen is None or len(seen) > MAX_VALUES:
         return None
-    seen = {value.value for key in keys for value in evidence.values[key] if value.position == 0}
-    if tightness is not Tightness.EXACT:
-        seen.add(AF_UNIX)
-        if seen & INTERNET:
-            seen |= INTERNET
-    return frozenset(seen)
+    if tightness is Tightness.EXACT:
+        return seen
+    return seen | {AF_UNIX} | (INTERNET if seen & INTERNET else frozenset())
 
 
 def _socket(base: tuple[Conjunction, ...], evidence: Evidence, tightness: Tightness) -> Conditions:
@@ -100,31 +103,34 @@ def _socket(base: tuple[Conjunction, ...], evidence: Evidence, tightness: Tightn
 
 def _recorded_values(
     name: str, base: tuple[Conjunction, ...], evidence: Evidence
-) -> tuple[Conjunction, ...]:
-    """Return the recorded values of the one argument that the baseline looks at."""
+) -> tuple[Conjunction, ...] | None:
+    """Return the recorded values of the one argument that the baseline looks at.
+
+    ``None`` if there are more arguments, or values that are not known or too many to list.
+    """
     positions = {one.index for conjunction in base for one in conjunction}
     if len(positions) != 1:
-        return ()
+        return None
     (position,) = positions
-    values = sorted(
-        {
-            one.value
-            for one in evidence.values[(evidence.arch, name)]
-            if one.position == position and one.mask >= INT
-        }
-    )
-    candidates = [(Comparison(position, EQ, value),) for value in values]
+    values = evidence.known_values(name, position)
+    if values is None or len(values) > MAX_VALUES:
+        return None
+    candidates = [(Comparison(position, EQ, value),) for value in sorted(values)]
     return tuple(one for one in candidates if witness([one], base) is None)
 
 
 def _recorded_refusals(name: str, evidence: Evidence) -> list[tuple[Conjunction, int]]:
-    """Return the calls of ``name`` that an argument rule refused, with the errno they got."""
-    found = {
-        (tuple(_masked(index, mask, value) for index, mask, value in one.arguments), one.errno)
-        for one in evidence.refusals
-        if one.name == name and one.arguments and one.errno and one.arch == evidence.arch
-    }
-    return sorted(found)
+    """Return the calls of ``name`` that an argument rule refused, with the errno they got.
+
+    One errno for each, EPERM if there were two: libseccomp takes no filter with both.
+    """
+    found: dict[Conjunction, int] = {}
+    for one in evidence.refusals:
+        if one.name == name and one.arch == evidence.arch and one.arguments:
+            conjunction = tuple(_masked(*argument) for argument in one.arguments)
+            if one.errno in (EPERM, ENOSYS):
+                found[conjunction] = min(one.errno, found.get(conjunction, one.errno))
+    return sorted(found.items())
 
 
 def _masked(index: int, mask: int, value: int) -> Comparison:

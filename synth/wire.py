@@ -211,6 +211,7 @@ def _denials_from(values: list[dict[str, Any]], where: str) -> tuple[Denial, ...
     check_unique(keys, "denial", where)
     for denial in denials:
         _check_number(denial.arch, denial.name, denial.number, where)
+        check_unique([index for index, _, _ in denial.arguments], "argument", where)
         if any(value & ~mask for _, mask, value in denial.arguments):
             raise bad_document(f"{denial.name}: an argument value lies outside its mask", where)
     return denials

@@ -49,11 +49,9 @@ def sockets(
     )
 
 
-def personalities(*values: int) -> ArgumentUse:
+def personalities(*values: int, arch: str = "x86_64") -> ArgumentUse:
     """Return the arguments of ``personality``."""
-    return ArgumentUse(
-        "x86_64", "personality", ((0, INT),), tuple((one,) for one in sorted(values))
-    )
+    return ArgumentUse(arch, "personality", ((0, INT),), tuple((one,) for one in sorted(values)))
 
 
 def denial(

@@ -26,6 +26,8 @@ LIMIT = resolve(
     load_baseline(BASELINE).profile, Target("x86_64", DOCKER_DEFAULT_CAPABILITIES, (6, 1))
 )
 NAMES = sorted(LIMIT.names() & syscall_names("x86_64"))
+NAMES_X86 = sorted(LIMIT.names() & syscall_names("x86"))
+ARCHES = st.sampled_from(["x86_64"] * 9 + ["x86"])
 
 PROGRAMS = st.one_of(
     st.sampled_from(["sh", "python3", "git", "\x1b[31m", "=cmd|x", "</script>"]),
@@ -41,27 +43,30 @@ DIGESTS = st.builds(
 )
 
 
-def number(name: str) -> int:
-    found = syscall_number("x86_64", name)
+def number(name: str, arch: str = "x86_64") -> int:
+    found = syscall_number(arch, name)
     assert found is not None
     return found
 
 
 @st.composite
 def syscall_uses(draw: st.DrawFn) -> SyscallUse:
-    name = draw(st.sampled_from(NAMES))
+    arch = draw(ARCHES)
+    name = draw(st.sampled_from(NAMES if arch == "x86_64" else NAMES_X86))
     moment = draw(st.integers(0, 100_000)) / 10
-    return SyscallUse("x86_64", name, number(name), draw(PHASES), draw(PROGRAMS), moment)
+    return SyscallUse(arch, name, number(name, arch), draw(PHASES), draw(PROGRAMS), moment)
 
 
 SOCKETS = st.builds(
-    lambda families, overflow: builders.sockets(*families, overflow=overflow),
+    lambda families, overflow, arch: builders.sockets(*families, overflow=overflow, arch=arch),
     st.sets(st.integers(0, 45), min_size=1, max_size=4),
     st.booleans(),
+    ARCHES,
 )
 PERSONALITIES = st.builds(
-    lambda values: builders.personalities(*values),
-    st.sets(st.sampled_from([0, 8, 0x20000, 0xFFFFFFFF]), min_size=1, max_size=3),
+    lambda values, arch: builders.personalities(*values, arch=arch),
+    st.sets(st.sampled_from([0, 8, 0x20000, 0x40000, 0xFFFFFFFF]), min_size=1, max_size=3),
+    ARCHES,
 )
 
 
@@ -72,9 +77,13 @@ def argument_uses(draw: st.DrawFn) -> tuple[ArgumentUse, ...]:
 
 @st.composite
 def denials(draw: st.DrawFn) -> Denial:
-    name = draw(st.sampled_from(["keyctl", "mbind", "clone3", "unshare", "cachestat"]))
+    name = draw(
+        st.sampled_from(["keyctl", "mbind", "clone3", "unshare", "cachestat", "personality"])
+    )
     errno = draw(st.sampled_from([1, 38]))
-    return Denial("x86_64", name, number(name), errno, "workload", draw(PROGRAMS), 1)
+    value = draw(st.sampled_from([8, 0x40000, 0x80000]))
+    arguments = ((0, builders.INT, value),) if name == "personality" else ()
+    return Denial("x86_64", name, number(name), errno, "workload", draw(PROGRAMS), 1, arguments)
 
 
 @st.composite
@@ -86,14 +95,18 @@ def capability_uses(draw: st.DrawFn) -> CapabilityUse:
 
 @st.composite
 def runs(draw: st.DrawFn, workload: str, index: int) -> Run:
-    uses = {(one.name, one.phase): one for one in draw(st.lists(syscall_uses(), max_size=12))}
+    uses = {
+        (one.arch, one.name, one.phase): one for one in draw(st.lists(syscall_uses(), max_size=12))
+    }
     first = builders.call("read")
-    uses.setdefault(("read", "workload"), first)
+    uses.setdefault(("x86_64", "read", "workload"), first)
     arguments = draw(argument_uses())
     for seen in arguments:
-        uses.setdefault((seen.name, "workload"), builders.call(seen.name))
+        made = builders.call(seen.name, arch=seen.arch)
+        uses.setdefault((seen.arch, seen.name, "workload"), made)
     refused = {
-        (one.name, one.errno, one.program): one for one in draw(st.lists(denials(), max_size=3))
+        (one.name, one.errno, one.program, one.arguments): one
+        for one in draw(st.lists(denials(), max_size=3))
     }
     granted = {
         (one.name, one.syscall, one.program): one

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +40,7 @@ class Made:
     baseline: Baseline
     capabilities: Capabilities
     generated: Generated
+    findings: tuple[Finding, ...]
     texts: dict[str, str]
 
 
@@ -111,7 +114,7 @@ def synth(
         capability_names(allow_capability, WHERE),
     )
     _write(folder, made.texts, force=force)
-    _conclude(settings, made, folder, recordings[0])
+    _conclude(settings, made, folder, recordings)
     if settings.verbosity > 0:
         _saturation(settings, loaded)
     return int(ExitCode.OK)
@@ -129,7 +132,7 @@ def _make(
     capabilities = derive_capabilities(evidence, consented=consented)
     generated = generate(evidence, baseline.profile, capabilities.cap_add, tightness)
     profile = dump_profile(generated.profile)
-    findings = (*generated.findings, *capabilities.findings, *_unhealthy(evidence))
+    findings = (*_unhealthy(evidence), *generated.findings, *capabilities.findings)
     texts = {
         CAPABILITIES: dump_capabilities(capabilities),
         COMPOSE: compose_override(
@@ -146,7 +149,7 @@ def _make(
         # last: whoever finds a profile finds what belongs to it
         PROFILE: profile,
     }
-    return Made(baseline, capabilities, generated, texts)
+    return Made(baseline, capabilities, generated, findings, texts)
 
 
 def _unhealthy(evidence: Evidence) -> tuple[Finding, ...]:
@@ -193,7 +196,7 @@ def _saturation(settings: Settings, recordings: list[Recording]) -> None:
     )
 
 
-def _conclude(settings: Settings, made: Made, folder: Path, recording: Path) -> None:
+def _conclude(settings: Settings, made: Made, folder: Path, recordings: Sequence[Path]) -> None:
     generated = made.generated
     difference = compare(
         generated.resolved, generated.baseline, arch=generated.resolved.target.arch
@@ -205,7 +208,7 @@ def _conclude(settings: Settings, made: Made, folder: Path, recording: Path) -> 
     )
     granted = [name.removeprefix("CAP_") for name in made.capabilities.cap_add]
     settings.note(f"capabilities: {' '.join(granted) or 'none'} (after dropping all)")
-    for finding in (*generated.findings, *made.capabilities.findings):
+    for finding in made.findings:
         if finding.severity == "warning":
             where = f" ({', '.join(finding.evidence)})" if finding.evidence else ""
             fix = f"; {finding.fix}" if finding.fix else ""
@@ -213,4 +216,5 @@ def _conclude(settings: Settings, made: Made, folder: Path, recording: Path) -> 
         else:
             settings.note(f"note: {finding.subject}: {finding.message} [{finding.id}]", level=1)
     settings.note(f"wrote {', '.join(sorted(made.texts))} to {folder}")
-    settings.note(f"next: seccomp-synth validate {recording} --profile {folder / PROFILE}")
+    following = ["seccomp-synth", "validate", *recordings, "--profile", folder / PROFILE]
+    settings.note(f"next: {shlex.join(str(one) for one in following)}")

@@ -20,7 +20,7 @@ base file (!override: Compose 2.24.4 and later), which would otherwise be added 
 
 def compose_override(service: str, cap_add: Sequence[str], *, no_new_privileges: bool) -> str:
     """Return the override as YAML; the same for the same input, wherever it is written."""
-    options = [f"seccomp:${{SECCOMP_PROFILE_DIR:-.}}/{'seccomp.json'}"]
+    options = ["seccomp:${SECCOMP_PROFILE_DIR:-.}/seccomp.json"]
     if no_new_privileges:
         options.append("no-new-privileges:true")
     settings = CommentedMap()

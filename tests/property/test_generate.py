@@ -35,16 +35,21 @@ def test_every_observed_call_is_allowed_if_the_default_allows_it(
 ) -> None:
     evidence = combine(several)
     generated = made(evidence, tightness)
-    for _, name in evidence.syscalls:
+    for arch, name in evidence.syscalls:
         limit = generated.baseline.allowed(name)
         if not limit or name == "clone3":
             assert not generated.resolved.allowed(name)
         elif name == "socket":
-            for value in evidence.values.get(("x86_64", "socket"), ()):
+            for value in evidence.values.get((arch, "socket"), ()):
                 call = [(Comparison(0, "SCMP_CMP_EQ", value.value),)]
                 refused = witness(call, generated.resolved.allowed(name)) is not None
                 if value.position == 0:
                     assert refused is (value.value in NEVER_FAMILIES)
+        elif name == "personality":
+            for value in evidence.values.get((arch, name), ()):
+                call = [(Comparison(0, "SCMP_CMP_EQ", value.value),)]
+                refused = witness(call, generated.resolved.allowed(name)) is not None
+                assert refused is (witness(call, limit) is not None)
         else:
             assert generated.resolved.allowed(name), name
 

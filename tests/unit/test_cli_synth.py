@@ -128,11 +128,24 @@ def test_wrong_usage(
     assert err.count("\n") == 1
 
 
-def test_unhealthy_on_demand_is_said_in_the_provenance(folder: Path) -> None:
+def test_unhealthy_on_demand_is_said_on_the_terminal_and_in_the_provenance(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     save(folder / "a.json", replace(builders.recording(), partial=True))
-    assert typed("synth", "a.json", "-o", "out", "--allow-unhealthy") == 0
+    assert typed("-q", "synth", "a.json", "-o", "out", "--allow-unhealthy") == 0
+    assert "the recording was interrupted and is partial" in capsys.readouterr().err
     findings = json.loads((folder / "out/provenance.json").read_text())["findings"]
     assert "the recording was interrupted and is partial" in [one["message"] for one in findings]
+
+
+def test_the_next_command_can_be_pasted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a b.json", "c.json"):
+        save(folder / name, builders.recording())
+    assert typed("synth", "a b.json", "c.json", "-o", "out") == 0
+    following = capsys.readouterr().err.splitlines()[-1]
+    assert following == (
+        "next: seccomp-synth validate 'a b.json' c.json --profile out/seccomp.json"
+    )
 
 
 def test_verbose_says_how_far_the_evidence_stands(

@@ -8,7 +8,7 @@ import pytest
 
 from synth.errors import DataError
 from synth.evidence import combine, recorded_baseline, require_usable
-from synth.model import Filter, Health, Recording
+from synth.model import ArgumentUse, Filter, Health, Recording, Run
 from tests import builders
 
 GOOD = builders.recording()
@@ -56,10 +56,39 @@ def test_baselines_do_not_mix_by_accident() -> None:
         recorded_baseline(combine([GOOD, other]))
 
 
-def test_values_are_known_only_if_all_are() -> None:
-    known = builders.run(calls=["socket"], arguments=[builders.sockets(1)])
-    overflow = builders.run(calls=["socket"], arguments=[builders.sockets(1, overflow=True)])
-    missing = builders.run(calls=["socket"])
-    for run, expected in ((known, True), (overflow, False), (missing, False)):
-        evidence = combine([builders.recording(known), builders.recording(run)])
-        assert evidence.knows_values("x86_64", "socket") is expected
+def sockets_by(fields: tuple[tuple[int, int], ...], *values: tuple[int, ...]) -> Run:
+    """Return a run of ``socket`` whose arguments were recorded in another way."""
+    seen = ArgumentUse("x86_64", "socket", fields, values)
+    return builders.run("other", calls=["socket"], arguments=[seen])
+
+
+INT = 0xFFFFFFFF
+KNOWN = builders.run(calls=["socket"], arguments=[builders.sockets(1)])
+I386 = builders.call("socket", arch="x86")
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        (KNOWN, {1}),
+        (sockets_by(((0, INT),), (2,)), {1, 2}),
+        (sockets_by(((0, 2**64 - 1),), (2,)), {1, 2}),
+        (builders.run("other", calls=["socket"]), None),
+        (builders.run(calls=["socket"], arguments=[builders.sockets(1, overflow=True)]), None),
+        # a masked family stands for many, and a list of types for no family at all
+        (sockets_by(((0, 0xF),), (8,)), None),
+        (sockets_by(((1, 0xF),), (1,)), None),
+        (sockets_by(((0, INT),)), None),
+        # another architecture's calls go through the same rule
+        (builders.run(calls=[I386]), None),
+        (builders.run(calls=[I386], arguments=[builders.sockets(3, arch="x86")]), {1, 3}),
+    ],
+)
+def test_values_are_known_only_if_all_are(other: Run, expected: set[int] | None) -> None:
+    for pair in ((KNOWN, other), (other, KNOWN)):
+        evidence = combine([builders.recording(one) for one in pair])
+        assert evidence.known_values("socket", 0) == expected
+
+
+def test_values_of_a_call_that_nobody_made_are_not_known() -> None:
+    assert combine([GOOD]).known_values("socket", 0) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -109,6 +110,77 @@ def test_a_refusal_that_contradicts_a_permission_is_dropped() -> None:
         generated = made(run, tightness=tightness)
         assert answer(generated, "personality", 8) == "ok"
         parse_profile(json.loads(dump_profile(generated.profile)), where="x")
+
+
+def test_a_forged_recording_does_not_bloat_the_profile() -> None:
+    """An engine takes 128 entries and the kernel 4096 instructions: more is no profile."""
+    everything = builders.run(
+        calls=[*builders.START, "socket", "personality", "clone"],
+        arguments=[builders.sockets(*range(3000)), builders.personalities(*range(3000))],
+        denials=[
+            builders.denial("personality", 1, arguments=((0, 0xFFFFFFFF, value),))
+            for value in range(0x40000, 0x40000 + 3000)
+        ],
+    )
+    pairs = [
+        builders.run(f"w{number}", calls=sorted(syscall_names("x86_64"))[number : number + 2])
+        for number in range(99)
+    ]
+    for tightness in Tightness:
+        generated = made(everything, *pairs, tightness=tightness)
+        assert len(generated.profile.rules) < 128
+        assert answer(generated, "socket", 2) == "ok"
+        assert answer(generated, "socket", 2999) == ENOSYS, "nothing was narrowed to a scan"
+
+
+def test_as_many_families_as_there_are_still_fit() -> None:
+    run = builders.run(calls=["socket"], arguments=[builders.sockets(*range(46))])
+    generated = made(run, tightness=Tightness.EXACT)
+    allowed = {family for family in range(64) if answer(generated, "socket", family) == "ok"}
+    assert allowed == set(range(46)) - {38, 40}
+    assert "SS304" not in {one.id for one in generated.findings}
+
+
+def test_a_call_that_was_refused_in_two_ways_gets_one_answer() -> None:
+    """libseccomp takes no filter with two answers to one condition: nothing would start."""
+    value = ((0, 0xFFFFFFFF, 0x40000),)
+    run = builders.run(
+        calls=["personality"],
+        arguments=[builders.personalities(8)],
+        denials=[
+            builders.denial("personality", errno, arguments=value) for errno in (38, 1, 13, 0)
+        ],
+    )
+    for denials in (run.denials, run.denials[::-1]):
+        generated = made(replace(run, denials=denials))
+        assert answer(generated, "personality", 0x40000) == EPERM
+        conditions = [
+            rule.comparisons for rule in generated.profile.rules if "personality" in rule.names
+        ]
+        assert len(conditions) == len(set(conditions))
+
+
+def test_values_of_another_architecture_count_too() -> None:
+    run = builders.run(
+        calls=["personality", builders.call("personality", arch="x86")],
+        arguments=[builders.personalities(0), builders.personalities(8, arch="x86")],
+    )
+    generated = made(run, tightness=Tightness.EXACT)
+    assert answer(generated, "personality", 8) == "ok"
+    assert answer(generated, "personality", 0x20000) == ENOSYS
+
+
+def test_values_that_the_default_refuses_are_not_replaced_by_its_own() -> None:
+    run = builders.run(calls=["personality"], arguments=[builders.personalities(0x40000)])
+    generated = made(run, tightness=Tightness.EXACT)
+    assert answer(generated, "personality", 0) == ENOSYS
+    assert [one.subject for one in generated.findings if one.id == "SS301"] == ["personality"]
+
+
+def test_a_family_that_is_never_allowed_is_one_finding() -> None:
+    run = builders.run(calls=["socket"], arguments=[builders.sockets(40)])
+    generated = made(run, tightness=Tightness.EXACT)
+    assert [one.id for one in generated.findings if one.severity == "warning"] == ["SS302"]
 
 
 def test_refusals_keep_the_errno_they_had() -> None:

@@ -28,13 +28,25 @@ def set_at(*path: str | int, value: object) -> Change:
     return change
 
 
+def twice(*path: str | int) -> Change:
+    """Say the first of a list again."""
+
+    def change(document: dict[str, Any]) -> None:
+        node: Any = document
+        for key in path:
+            node = node[key]
+        node.append(node[0])
+
+    return change
+
+
 def full() -> dict[str, Any]:
     """Return a document that has something of everything."""
     recording = builders.recording(
         builders.run(
             calls=[*builders.START, "socket"],
             arguments=[builders.sockets(1, 2)],
-            denials=[builders.denial("keyctl", 1)],
+            denials=[builders.denial("keyctl", 1, arguments=((0, 0xFFFFFFFF, 11),))],
             capabilities=[builders.CapabilityUse("CAP_CHOWN", "chown", "chown", 1)],
         )
     )
@@ -50,6 +62,9 @@ HOSTILE: list[tuple[Change, str]] = [
     (set_at("schema", value="something/else"), "not a recording"),
     (set_at("schema_version", value="2.0.0"), "2.0.0"),
     (set_at("schema_version", value=1), "version"),
+    (set_at("schema_version", value="1.0.1"), "reads up to 1.0.0"),
+    (set_at("schema_version", value="0.9.0"), "never published"),
+    (set_at("schema_version", value="1.0.0\n"), "version"),
     (set_at("extra", value=1), "unknown key 'extra'"),
     (lambda document: document.pop("health"), "key 'health' is missing"),
     (set_at("runs", value={}), "must be"),
@@ -71,6 +86,26 @@ HOSTILE: list[tuple[Change, str]] = [
     (set_at("subject", "cap_add", value=["CAP_FOO"]), "CAP_FOO"),
     (set_at("workloads", 0, "mode", value="spawn"), "must be one of"),
     (set_at("health", "ok", value="yes"), "must be"),
+    (set_at("health", "ok", value=False), "contradicts"),
+    (set_at("health", "problems", value=["lost 3"]), "contradicts"),
+    (set_at("runs", 0, "duration_ms", value=float("nan")), "not a number"),
+    (set_at("runs", 0, "syscalls", 0, "first_ms", value=float("inf")), "breaks maximum"),
+    (set_at("runs", 0, "syscalls", 0, "program", value="\ud800"), "surrogate"),
+    (set_at("runs", 0, "workload", value="work\n"), "form"),
+    (set_at("runs", 0, "syscalls", 0, "program", value={}), "must be"),
+    (set_at("\x1b[31m" * 500, value=1), "unknown key"),
+    (set_at("workloads", value=[]), "no workload"),
+    (set_at("runs", 0, "arguments", 0, "values", 0, 1, value="0x10"), "outside its mask"),
+    (twice("runs"), "the same run"),
+    (twice("workloads"), "the same workload"),
+    (twice("runs", 0, "syscalls"), "the same syscall"),
+    (twice("runs", 0, "arguments"), "the same argument list"),
+    (twice("runs", 0, "arguments", 0, "values"), "the same argument value"),
+    (twice("runs", 0, "arguments", 0, "fields"), "the same argument"),
+    (twice("runs", 0, "denials"), "the same denial"),
+    (twice("runs", 0, "denials", 0, "arguments"), "the same argument"),
+    (twice("runs", 0, "capabilities"), "the same capability use"),
+    (twice("subject", "capabilities"), "the same capability"),
 ]
 
 
