@@ -103,7 +103,9 @@ def dump_capabilities(capabilities: Capabilities) -> str:
 def load_capabilities(path: Path) -> tuple[str, ...]:
     """Return ``cap_add`` of a capabilities file, sorted; raises ``DataError``, ``UsageError``."""
     where = str(path)
-    document = check_document(load_json(path), schema=SCHEMA, version=SCHEMA_VERSION, where=where)
+    document = check_document(
+        load_json(path), schema=SCHEMA, versions=(SCHEMA_VERSION,), where=where
+    )
     names = [entry["name"] for entry in document["cap_add"]]
     check_capability_names(names, where)
     check_unique(names, "capability", where)

@@ -27,8 +27,12 @@ SHOWN = 60
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})", re.ASCII)
 
 
-def check_document(document: object, *, schema: str, version: str, where: str) -> dict[str, Any]:
-    """Return ``document`` if it is of format ``schema`` (``seccomp-synth/NAME``) and ``version``.
+def check_document(
+    document: object, *, schema: str, versions: tuple[str, ...], where: str
+) -> dict[str, Any]:
+    """Return ``document`` if it is of format ``schema`` (``seccomp-synth/NAME``), in a version.
+
+    ``versions`` are the published ones, the newest last.
 
     Raises ``DataError``: ``wrong-schema`` for another format, ``newer-version`` for one that
     this release cannot read, ``bad-document`` for the first place that breaks the schema.
@@ -38,7 +42,7 @@ def check_document(document: object, *, schema: str, version: str, where: str) -
         raise DataError(
             f"not a {name}", where=where, slug="wrong-schema", fix=f"name a {name} file"
         )
-    _check_version(document.get("schema_version"), name, version, where)
+    version = _check_version(document.get("schema_version"), name, versions, where)
     error = next(_validator(f"{name}-{version}.json").iter_errors(document), None)
     if error is not None:
         raise bad_document(f"{_place(error)}: {_explain(error)}", where)
@@ -82,20 +86,21 @@ def _render(value: Any, indent: int, taken: int) -> str:
     return "[\n" + ",\n".join(pad + part for part in parts) + "\n" + " " * indent + "]"
 
 
-def _check_version(given: object, name: str, version: str, where: str) -> None:
+def _check_version(given: object, name: str, versions: tuple[str, ...], where: str) -> str:
     if not isinstance(given, str) or not _VERSION.fullmatch(given):
         raise bad_document("schema_version is missing or not of the form 1.2.3", where)
     wanted = tuple(int(part) for part in given.split("."))
-    ours = tuple(int(part) for part in version.split("."))
+    ours = tuple(int(part) for part in versions[-1].split("."))
     if wanted > ours:
         raise DataError(
-            f"{name} of version {given}; this release reads up to {version}",
+            f"{name} of version {given}; this release reads up to {versions[-1]}",
             where=where,
             slug="newer-version",
             fix=f"use a seccomp-synth that reads {name} version {wanted[0]}",
         )
-    if wanted < ours:
+    if given not in versions:
         raise bad_document(f"version {given} of {name} was never published", where)
+    return given
 
 
 @functools.cache

@@ -148,7 +148,9 @@ def _single(recording: Recording) -> Evidence:
     for run in recording.runs:
         for use in run.syscalls:
             key = (use.arch, use.name)
-            syscalls.setdefault(key, set()).add(Use(use.phase, run.workload, use.program))
+            syscalls.setdefault(key, set()).update(
+                Use(use.phase, run.workload, program) for program in (use.program, *use.others)
+            )
         for seen in run.arguments:
             key = (seen.arch, seen.name)
             if not seen.pointed:

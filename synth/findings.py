@@ -27,7 +27,7 @@ def dump_findings(findings: Iterable[Finding]) -> str:
 
 def parse_findings(document: object, *, where: str) -> tuple[Finding, ...]:
     """Return the findings of a parsed JSON document; raises ``DataError``."""
-    checked = check_document(document, schema=SCHEMA, version=SCHEMA_VERSION, where=where)
+    checked = check_document(document, schema=SCHEMA, versions=(SCHEMA_VERSION,), where=where)
     return tuple(
         Finding(**{**entry, "evidence": tuple(entry["evidence"])}) for entry in checked["findings"]
     )

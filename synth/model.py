@@ -13,9 +13,10 @@ Phase = Literal["runtime", "workload"]
 """``runtime``: the container runtime's own calls between filter and execve; else ``workload``."""
 
 Arch = Literal["x86_64", "x86", "x32", "aarch64", "arm"]
-Mode = Literal["run", "exec", "main"]
+Mode = Literal["run", "exec", "main", "join"]
 """``run``: a container of its own; ``exec``: ``docker exec`` in one long-running container;
-``main``: that container's own process, recorded as a run of its own."""
+``main``: that container's own process, recorded as a run of its own;
+``join``: a container that ran already, recorded for a while."""
 
 # ---------------------------------------------------------------- recordings
 
@@ -25,7 +26,8 @@ class SyscallUse:
     """One syscall that a run made under its filter, with the first program seen making it.
 
     ``name`` is ``None``-free: a number without a name in our tables is ``"#NUMBER"``.
-    ``first_ms`` is milliseconds from the start of the run to the first such call.
+    ``first_ms`` is milliseconds from the start of the run to the first such call.  ``others``
+    are the other programs that made it, if all were asked for.
     """
 
     arch: str
@@ -34,6 +36,7 @@ class SyscallUse:
     phase: str
     program: str
     first_ms: float
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -1,4 +1,4 @@
-"""Write and read recordings; the format is ``synth/schemas/recording-1.0.0.json``."""
+"""Write and read recordings; the format is ``synth/schemas/recording-1.1.0.json``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from synth.wire import (
 )
 
 SCHEMA = "seccomp-synth/recording"
-SCHEMA_VERSION = "1.0.0"
-# Versions:
+SCHEMA_VERSIONS = ("1.0.0", "1.1.0")
 # 1.0.0: first
+# 1.1.0: mode "join"; "others" of a syscall; up to 20,000 runs
 
 
 def dump_recording(recording: Recording) -> str:
@@ -33,7 +33,7 @@ def dump_recording(recording: Recording) -> str:
     return compact_json(
         {
             "schema": SCHEMA,
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": SCHEMA_VERSIONS[-1],
             "subject": _plain(recording.subject),
             "host": host_to(recording.host),
             "filter": _plain(recording.filter),
@@ -51,7 +51,7 @@ def parse_recording(document: object, *, where: str) -> Recording:
 
     Raises ``DataError`` with the place of what breaks the schema or contradicts itself.
     """
-    checked = check_document(document, schema=SCHEMA, version=SCHEMA_VERSION, where=where)
+    checked = check_document(document, schema=SCHEMA, versions=SCHEMA_VERSIONS, where=where)
     recording = Recording(
         subject=_subject_from(checked["subject"]),
         host=host_from(checked["host"]),

@@ -37,7 +37,7 @@ def dump_replay(replay: Replay) -> str:
 def parse_replay(document: object, *, where: str) -> Replay:
     """Check a parsed JSON document and return the replay; raises ``DataError``."""
     checked: dict[str, Any] = check_document(
-        document, schema=SCHEMA, version=SCHEMA_VERSION, where=where
+        document, schema=SCHEMA, versions=(SCHEMA_VERSION,), where=where
     )
     return Replay(
         recording_sha256=checked["recording_sha256"],

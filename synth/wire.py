@@ -120,7 +120,8 @@ def _digest_from(value: dict[str, Any]) -> OutputDigest:
 
 
 def _syscall_to(use: SyscallUse) -> dict[str, Any]:
-    return {name: getattr(use, name) for name in SyscallUse.__slots__}
+    value = {name: getattr(use, name) for name in SyscallUse.__slots__ if name != "others"}
+    return {**value, "others": list(use.others)} if use.others else value
 
 
 def _syscalls_from(values: list[dict[str, Any]], where: str) -> tuple[SyscallUse, ...]:
@@ -133,6 +134,7 @@ def _syscalls_from(values: list[dict[str, Any]], where: str) -> tuple[SyscallUse
                 value["phase"],
                 value["program"],
                 _milliseconds(value["first_ms"], where),
+                tuple(sorted(value.get("others", ()))),
             )
             for value in values
         )
@@ -140,6 +142,7 @@ def _syscalls_from(values: list[dict[str, Any]], where: str) -> tuple[SyscallUse
     check_unique([(use.arch, use.number, use.phase) for use in uses], "syscall", where)
     for use in uses:
         _check_number(use.arch, use.name, use.number, where)
+        check_unique((use.program, *use.others), "program", where)
     return uses
 
 

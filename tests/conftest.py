@@ -70,7 +70,7 @@ def why_no_kernel() -> str:
 def why_no_engine() -> str:
     """Return why no container can be run here, or nothing."""
     from synth.errors import SeccompSynthError
-    from tracer.engine import DockerEngine, engine_url
+    from tracer.docker_engine import DockerEngine, engine_url
 
     try:
         engine = DockerEngine(engine_url(dict(os.environ)))

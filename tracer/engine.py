@@ -1,30 +1,13 @@
-"""Talk to a container engine on this host, with a time limit on every word.
-
-The engine is reached through its API with the ``docker`` package rather than its command line:
-each request has a time limit, output streams come apart, and the seccomp profile is passed as
-text, so that no file has to outlive the container.
-"""
+"""Say what recording and replay need of a container engine, whichever it is."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Protocol
 
-import docker
-import docker.errors
-import docker.utils
-import requests.exceptions
-
-from synth.errors import HostError, UsageError
+from synth.errors import HostError
 from synth.model import Container
-
-TIMEOUT_S = 30
-PULL_TIMEOUT_S = 600
-DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 STDOUT, STDERR = 1, 2
 
@@ -59,6 +42,21 @@ class ContainerState:
     security_options: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Running:
+    """A container that somebody else has started: what it is, and the filter asked for it.
+
+    ``profile``: seccomp JSON, ``None`` for the engine's default.  Values of variables are empty.
+    """
+
+    id: str
+    name: str
+    pid: int
+    container: Container
+    image: Image
+    profile: str | None
+
+
 class Output(Protocol):
     """Where a run's output goes while it is produced: stream is 1 or 2."""
 
@@ -81,6 +79,7 @@ class Engine(Protocol):
         profile: str | None,
         replace_entrypoint: bool = False,
     ) -> str: ...
+    def find(self, reference: str) -> Running: ...  # noqa: D102
     def start(self, container_id: str) -> None: ...  # noqa: D102
     def attach(self, container_id: str, *, tty: bool) -> Iterator[tuple[int, bytes]]: ...  # noqa: D102
     def state(self, container_id: str) -> ContainerState: ...  # noqa: D102
@@ -97,289 +96,3 @@ class Engine(Protocol):
 
 class EngineTimeout(HostError):
     """The engine did not answer in time."""
-
-
-class DockerEngine:
-    """An ``Engine`` on Docker's API.  ``url`` must name a socket of this host.
-
-    Raises ``HostError`` when there is no engine, or it is on another machine.
-    """
-
-    def __init__(self, url: str) -> None:
-        address = urlsplit(url)
-        if address.scheme != "unix":
-            raise HostError(
-                f"the engine at {url} is not on this host; eBPF sees this host's kernel only",
-                slug="remote-engine",
-                fix="run it on the engine's host, or unset DOCKER_HOST",
-            )
-        self._url = url
-        try:
-            with _translated("connect"):
-                # untyped: the published stubs lack half of the low-level client
-                self._api: Any = docker.APIClient(base_url=url, version="auto", timeout=TIMEOUT_S)
-        except (HostError, docker.errors.APIError) as error:
-            reason = error if os.path.exists(address.path) else "there is no such socket"
-            raise HostError(
-                f"no container engine answers at {url} ({reason})",
-                slug="no-engine",
-                fix="start docker (systemctl start docker), or set DOCKER_HOST to its socket",
-            ) from None
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._api.close()
-
-    def info(self) -> EngineInfo:
-        """Return name, versions and seccomp support of the engine."""
-        with _translated("info"):
-            info, version = self._api.info(), self._api.version()
-        options = [str(option) for option in info.get("SecurityOptions") or []]
-        runtime = str(info.get("DefaultRuntime", ""))
-        if any("rootless" in option for option in options):
-            raise HostError(
-                "the engine is rootless: its containers are in user namespaces of their own",
-                slug="rootless-engine",
-                fix="use the system's engine (DOCKER_HOST=unix:///var/run/docker.sock)",
-            )
-        kernel = str(version.get("KernelVersion", ""))
-        if kernel != os.uname().release:
-            raise HostError(
-                f"the engine runs on another kernel ({kernel}); eBPF sees this host's only",
-                slug="remote-engine",
-                fix="run it on the engine's host",
-            )
-        return EngineInfo(
-            "docker",
-            str(version.get("Version", "")),
-            runtime,
-            _runtime_version(version, runtime),
-            next((option for option in options if option.startswith("name=seccomp")), ""),
-            any(option.startswith("name=userns") for option in options),
-        )
-
-    def image(self, reference: str, *, pull: bool) -> Image:
-        """Return the image, pulling it if it is not here and ``pull`` says so.
-
-        Raises ``UsageError`` when it cannot be had.
-        """
-        try:
-            with _translated("inspect the image"):
-                found = self._api.inspect_image(reference)
-        except docker.errors.NotFound:
-            if not pull:
-                raise _no_image(reference, "it is not on this engine") from None
-            self._pull(reference)
-            with _translated("inspect the image"):
-                found = self._api.inspect_image(reference)
-        return Image(str(found["Id"]), str((found.get("Config") or {}).get("User") or ""))
-
-    def _pull(self, reference: str) -> None:
-        puller = docker.APIClient(base_url=self._url, version="auto", timeout=PULL_TIMEOUT_S)
-        repository, tag = docker.utils.parse_repository_tag(reference)
-        try:
-            with _translated("pull the image"):
-                puller.pull(repository, tag=tag or "latest")
-        except (docker.errors.APIError, HostError) as error:
-            reason = error.what if isinstance(error, HostError) else error.explanation
-            raise _no_image(reference, f"it is not here and cannot be pulled: {reason}") from None
-        finally:
-            puller.close()
-
-    def create(
-        self,
-        container: Container,
-        *,
-        name: str,
-        command: tuple[str, ...],
-        labels: dict[str, str],
-        profile: str | None,
-        replace_entrypoint: bool = False,
-    ) -> str:
-        """Create a container and return its id.
-
-        ``profile``: seccomp JSON, or ``None`` for the engine's default.  The image's entry
-        point gets ``command`` as its arguments, as with ``docker run``, unless it is replaced.
-        """
-        options = [f"seccomp={profile}"] if profile is not None else []
-        if container.no_new_privileges:
-            options.append("no-new-privileges")
-        with _translated("create the container"):
-            host_config = self._api.create_host_config(
-                security_opt=options or None,
-                cap_add=list(container.cap_add) or None,
-                cap_drop=list(container.cap_drop) or None,
-                network_mode=container.network if container.network != "default" else None,
-                binds=[f"{source}:{target}:{mode}" for source, target, mode in container.mounts],
-            )
-            created = self._api.create_container(
-                container.image,
-                entrypoint=[command[0]] if replace_entrypoint else None,
-                command=list(command[1:] if replace_entrypoint else command) or None,
-                name=name,
-                user=container.user or None,
-                working_dir=container.workdir or None,
-                environment=dict(container.environment) or None,
-                tty=container.tty,
-                labels=labels,
-                host_config=host_config,
-            )
-        return str(created["Id"])
-
-    def start(self, container_id: str) -> None:
-        """Start a container; raises ``HostError`` if the runtime fails or hangs."""
-        with _translated("start the container"):
-            self._api.start(container_id)
-
-    def attach(self, container_id: str, *, tty: bool) -> Iterator[tuple[int, bytes]]:
-        """Yield ``(stream, data)`` of a container until it ends; attach before starting it."""
-        with _translated("attach to the container"):
-            stream = self._api.attach(
-                container_id, stdout=True, stderr=True, stream=True, demux=not tty
-            )
-        return _streams(stream, tty=tty)
-
-    def state(self, container_id: str) -> ContainerState:
-        """Return what the engine says about a container."""
-        with _translated("inspect the container"):
-            found = self._api.inspect_container(container_id)
-        state = found["State"]
-        options = (found.get("HostConfig") or {}).get("SecurityOpt") or []
-        return ContainerState(
-            bool(state["Running"]), int(state["Pid"]), int(state["ExitCode"]), tuple(options)
-        )
-
-    def exec_start(
-        self, container_id: str, container: Container, command: tuple[str, ...]
-    ) -> tuple[str, Iterator[tuple[int, bytes]]]:
-        """Start a command in a running container; return the exec's id and its output."""
-        with _translated("exec in the container"):
-            created = self._api.exec_create(
-                container_id,
-                list(command),
-                tty=container.tty,
-                user=container.user,
-                workdir=container.workdir or None,
-                environment=dict(container.environment) or None,
-            )
-            stream = self._api.exec_start(
-                created["Id"], tty=container.tty, stream=True, demux=not container.tty
-            )
-        return str(created["Id"]), _streams(stream, tty=container.tty)
-
-    def exec_state(self, exec_id: str) -> ContainerState:
-        """Return what the engine says about an exec'd command."""
-        with _translated("inspect the exec"):
-            found = self._api.exec_inspect(exec_id)
-        exit_status = found.get("ExitCode")
-        return ContainerState(
-            bool(found["Running"]),
-            int(found.get("Pid") or 0),
-            -1 if exit_status is None else int(exit_status),
-            (),
-        )
-
-    def stop(self, container_id: str, *, grace_s: int) -> None:
-        """Ask a container to end, then kill it after ``grace_s`` seconds."""
-        with _translated("stop the container"):
-            self._api.stop(container_id, timeout=grace_s)
-
-    def kill(self, container_id: str) -> None:
-        """Kill a container; one that has ended already is fine."""
-        try:
-            with _translated("kill the container"):
-                self._api.kill(container_id)
-        except docker.errors.APIError as error:
-            if error.status_code not in (404, 409):
-                raise
-
-    def remove(self, container_id: str) -> None:
-        """Remove a container with its anonymous volumes; one that is gone is fine."""
-        try:
-            with _translated("remove the container"):
-                self._api.remove_container(container_id, force=True, v=True)
-        except docker.errors.APIError as error:
-            if error.status_code not in (404, 409):
-                raise
-
-    def labelled(self, label: str, *, names: bool = False) -> dict[str, str]:
-        """Return container id (or name) -> value of ``label`` for all that have it."""
-        with _translated("list containers"):
-            found = self._api.containers(all=True, filters={"label": label})
-        return {
-            str(box["Names"][0]).removeprefix("/") if names else str(box["Id"]): str(
-                box["Labels"][label]
-            )
-            for box in found
-        }
-
-
-def engine_url(environment: dict[str, str]) -> str:
-    """Return the URL of the engine in use: DOCKER_HOST, the current context, the default."""
-    if environment.get("DOCKER_HOST"):
-        return environment["DOCKER_HOST"]
-    try:
-        context = docker.ContextAPI.get_current_context()
-    except Exception:
-        return DEFAULT_SOCKET  # an unreadable ~/.docker is no reason to fail
-    host = getattr(context, "Host", None)
-    return str(host) if host and str(host).startswith(("unix:", "tcp:", "ssh:")) else DEFAULT_SOCKET
-
-
-def _streams(stream: Any, *, tty: bool) -> Iterator[tuple[int, bytes]]:
-    try:
-        for item in stream:
-            if tty:
-                yield STDOUT, item
-                continue
-            stdout, stderr = item
-            if stdout:
-                yield STDOUT, stdout
-            if stderr:
-                yield STDERR, stderr
-    except (OSError, ValueError, requests.exceptions.RequestException):
-        return  # the connection was closed under us: the container is being removed
-
-
-def _runtime_version(version: dict[str, Any], runtime: str) -> str:
-    for component in version.get("Components") or []:
-        if component.get("Name") == runtime:
-            return str(component.get("Version", ""))
-    return ""
-
-
-def _no_image(reference: str, why: str) -> UsageError:
-    return UsageError(
-        f"image not found: {reference}: {why}",
-        slug="no-image",
-        fix="check the name with: docker image ls",
-    )
-
-
-@contextmanager
-def _translated(doing: str) -> Iterator[None]:
-    """Turn the client library's failures into ours; ``NotFound`` passes for the caller."""
-    try:
-        yield
-    except docker.errors.NotFound:
-        raise
-    except docker.errors.APIError as error:
-        if error.status_code in (404, 409):
-            raise
-        raise HostError(
-            f"the engine failed to {doing}: {error.explanation or error}",
-            slug="engine-error",
-            fix="see the engine's log",
-        ) from None
-    except requests.exceptions.Timeout:
-        raise EngineTimeout(
-            f"the engine did not {doing} within {TIMEOUT_S} s",
-            slug="engine-timeout",
-            fix="see the engine's log",
-        ) from None
-    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
-        raise HostError(
-            f"the engine failed to {doing}: {error}",
-            slug="engine-error",
-            fix="see the engine's log",
-        ) from None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from synth.model import Container, Run, Workload
+from tracer import cgroups
 from tracer.engine import Engine
 from tracer.observe import Counts, Observation, Observer, Watch
 from tracer.workload import Ending, Pump, created, run_container, run_exec, start
@@ -123,6 +124,7 @@ class Executor:
         if ending.message:
             ending.outcome = "not-started"
         else:
+            self._locate(watch, container_id)
             _settle(watch, slot)
             try:
                 self._exec_all(watch, container_id, workloads)
@@ -134,6 +136,12 @@ class Executor:
                 pump.join(1)
         ending.duration_ms = round((time.monotonic() - began) * 1000, 1)
         self._finish(main, 0, ending, watch.end(slot))
+
+    def _locate(self, watch: Watch, container_id: str) -> None:
+        """Runs that begin from now on meet live threads, in calls that began before."""
+        folder = cgroups.of_container(container_id, self.engine.state(container_id).pid)
+        if folder is not None:
+            watch.running_in(folder)
 
     def _exec_all(self, watch: Watch, container_id: str, workloads: tuple[Workload, ...]) -> None:
         for workload in workloads:

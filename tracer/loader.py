@@ -35,6 +35,7 @@ LOSSES = (
     "denials",
     "capability uses",
     "unknown syscall numbers",
+    "programs",
 )
 
 # tracepoint -> program; those in OPTIONAL may be missing from a kernel.
@@ -60,6 +61,7 @@ OFFSETS = {
     "O_task_status": ("task_struct", "thread_info.status"),
     "O_cred_user_ns": ("cred", "user_ns"),
     "O_cred_bounding": ("cred", "cap_bset"),
+    "O_user_ns_inum": ("user_namespace", "ns.inum"),
     "O_css_set_default": ("css_set", "dfl_cgrp"),
     "O_css_cgroup": ("cgroup_subsys_state", "cgroup"),
     "O_cgroup_kn": ("cgroup", "kn"),
@@ -90,7 +92,7 @@ class Probes:
     Raises ``HostError`` when the kernel or the installation cannot do it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, all_programs: bool = False) -> None:
         if platform.machine() != "x86_64":
             raise HostError(
                 f"recording on {platform.machine()} is not supported",
@@ -101,6 +103,8 @@ class Probes:
         btf = Btf()
         try:
             options, self.features = _options(btf)
+            if all_programs:
+                options.append("-DALL_PROGRAMS")
         finally:
             btf.close()
         self._bpf: Any = None

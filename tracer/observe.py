@@ -7,30 +7,25 @@ number bounds the runs at one time, not the runs of a recording.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import itertools
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from synth.errors import HostError
 from synth.model import ArgumentUse, CapabilityUse, Denial, SyscallUse
-from synth.syscalls import CAPABILITIES, syscall_name
-from tracer.arguments import POINTED, SPECS
-from tracer.loader import BITS, COMPAT_BASE, MAX_CONTAINERS, MAX_SLOTS, X32_BASE, Probes
+from synth.syscalls import CAPABILITIES
+from tracer import cgroups, decode
+from tracer.loader import MAX_CONTAINERS, MAX_SLOTS, Probes
 
-PHASES = ("workload", "runtime")
+SETTLING, IN_FLIGHT = 0x8000_0000, 0x4000_0000
+"""Flags of ``recording``; must equal shared.h."""
 
-# What container runtimes call the cgroup of a container: cgroupfs and systemd drivers of
-# Docker, Podman, containerd and CRI-O.
-CGROUP_NAMES = (
-    "{}",
-    "docker-{}.scope",
-    "libpod-{}",
-    "libpod-{}.scope",
-    "cri-containerd-{}.scope",
-    "crio-{}.scope",
-)
+MAX_IN_FLIGHT = 32768
+"""Threads listed when a run begins; half of what the map holds."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +49,13 @@ class Counts:
 class Observer:
     """Attach the probes and hand out runs.  Use as a context manager.
 
-    ``errnos`` are what the filter in force can answer to a refused call.
+    ``errnos`` are what the filter in force can answer to a refused call.  ``all_programs``: keep
+    every program that made a call, not the first alone.
     """
 
-    def __init__(self, errnos: frozenset[int]) -> None:
-        self._probes = Probes()
+    def __init__(self, errnos: frozenset[int], *, all_programs: bool = False) -> None:
+        self._probes = Probes(all_programs=all_programs)
+        self._all_programs = all_programs
         table = self._probes.table("refusal_errnos")
         for errno in errnos:
             table[ctypes.c_int(errno)] = ctypes.c_ubyte(1)
@@ -92,12 +89,14 @@ class Observer:
     def watch(self, container_id: str) -> Watch:
         """Watch a container that was created and not yet started."""
         if not self._free_containers:
-            raise HostError(
-                f"more than {MAX_CONTAINERS} containers at once",
-                slug="too-many-containers",
-                fix="record fewer at a time",
-            )
-        return Watch(self, self._free_containers.pop(0), container_id)
+            raise self._too_many("containers", MAX_CONTAINERS)
+        return Watch(self, self._free_containers.pop(0), container_id, None)
+
+    def join(self, container_id: str, joined: Joined) -> Watch:
+        """Watch a container that runs already."""
+        if not self._free_containers:
+            raise self._too_many("containers", MAX_CONTAINERS)
+        return Watch(self, self._free_containers.pop(0), container_id, joined)
 
     # The rest is for Watch.
 
@@ -108,18 +107,23 @@ class Observer:
     def take_slot(self) -> int:
         """Return a free slot; its start time is now."""
         if not self._free_slots:
-            raise HostError(
-                f"more than {MAX_SLOTS} runs at once",
-                slug="too-many-containers",
-                fix="record fewer at a time",
-            )
+            raise self._too_many("runs", MAX_SLOTS)
         slot = self._free_slots.pop(0)
         self._started[slot] = time.monotonic_ns()
         return slot
 
+    @staticmethod
+    def _too_many(what: str, limit: int) -> HostError:
+        return HostError(
+            f"more than {limit} {what} at once",
+            slug="too-many-containers",
+            fix="record fewer at a time",
+        )
+
     def give_back(self, slot: int) -> None:
         """Clear a slot's data and make it free."""
-        for name in ("firsts", "arguments", "argument_counts", "denials", "capabilities"):
+        names = ["firsts", "arguments", "argument_counts", "denials", "capabilities"]
+        for name in [*names, "programs"] if self._all_programs else names:
             table = self.table(name)
             for key in [key for key in table if key.slot == slot]:
                 del table[key]
@@ -137,16 +141,24 @@ class Observer:
         """Return what a slot holds."""
         run = self.table("slots")[ctypes.c_int(slot)]
         firsts = {
-            (key.index, key.phase): (value.ns, _program(value.program))
+            (key.index, key.phase): (value.ns, decode.program_of(value.program))
             for key, value in self.table("firsts").items()
             if key.slot == slot
         }
         return Observation(
-            tuple(sorted(_syscalls(run, firsts, self._started[slot]))),
-            tuple(sorted(_arguments(self.table("arguments"), run, slot))),
-            tuple(sorted(_denials(self.table("denials"), slot))),
-            tuple(sorted(_capabilities(self.table("capabilities"), slot))),
+            tuple(sorted(decode.syscalls(run, firsts, self._programs(slot), self._started[slot]))),
+            tuple(sorted(decode.arguments(self.table("arguments"), run, slot))),
+            tuple(sorted(decode.denials(self.table("denials"), slot))),
+            tuple(sorted(decode.capabilities(self.table("capabilities"), slot))),
         )
+
+    def _programs(self, slot: int) -> dict[int, set[str]]:
+        found: dict[int, set[str]] = {}
+        if self._all_programs:
+            for key in self.table("programs"):
+                if key.slot == slot:
+                    found.setdefault(key.index, set()).add(decode.program_of(key.program))
+        return found
 
     def count(self, slot: int) -> Counts:
         """Return a quick count of what a slot holds."""
@@ -155,21 +167,54 @@ class Observer:
         return Counts(seen, sum(1 for key in self.table("denials") if key.slot == slot))
 
 
+@dataclass(frozen=True)
+class Joined:
+    """What the kernel side cannot learn of a container that started before it was watched.
+
+    ``folder``: its cgroup; ``user_namespace``: inode number; ``bounding``: capabilities by name.
+    """
+
+    folder: Path
+    user_namespace: int
+    bounding: tuple[str, ...]
+
+
 class Watch:
     """One watched container, recording into at most one run at a time."""
 
-    def __init__(self, observer: Observer, number: int, container_id: str) -> None:
+    def __init__(
+        self, observer: Observer, number: int, container_id: str, joined: Joined | None
+    ) -> None:
         self._observer = observer
         self._number = number
+        self._folder = joined.folder if joined else None
+        self._bounding = joined.bounding if joined else ()
+        self._joined = 0
+        self._in_flight: list[int] = []
         leaf = observer.table("containers").Leaf()
         leaf.number = number
+        leaf.user_ns = joined.user_namespace if joined else 0
         observer.table("containers")[ctypes.c_int(number)] = leaf
-        self._names = [pattern.format(container_id).encode() for pattern in CGROUP_NAMES]
+        self._names = [name.encode() for name in cgroups.names_of(container_id)]
         table = observer.table("names")
         for name in self._names:
             key = table.Key()
             key.text = name
             table[key] = ctypes.c_uint(number)
+        if joined:
+            self._add_cgroups(joined.folder)
+
+    def _add_cgroups(self, folder: Path) -> None:
+        """Learn the cgroups that are there; the kernel side learns those made from now on."""
+        table = self._observer.table("cgroups")
+        for path in cgroups.subtree(folder):
+            with contextlib.suppress(FileNotFoundError):  # it may have gone meanwhile
+                table[ctypes.c_ulonglong(cgroups.identity(path))] = ctypes.c_uint(self._number)
+                self._joined += 1
+
+    def running_in(self, folder: Path) -> None:
+        """Say where the container's threads are: runs that begin from now on meet live ones."""
+        self._folder = folder
 
     def begin(self) -> int:
         """Start a run: everything inside from now on is recorded into the returned slot."""
@@ -179,7 +224,26 @@ class Watch:
 
     def resume(self, slot: int) -> None:
         """Record into ``slot`` again."""
-        self._record_into(slot)
+        if self._folder is None:
+            self._record_into(slot)
+            return
+        # What a thread is doing now has not been seen to enter in this run: its return must not
+        # be taken for a refusal.  Listed after the run has begun, so that no call slips between.
+        self._record_into(slot, SETTLING | IN_FLIGHT)
+        self._forget_in_flight()
+        table = self._observer.table("in_flight")
+        for tid, call in itertools.islice(cgroups.threads(self._folder).items(), MAX_IN_FLIGHT):
+            table[ctypes.c_uint(tid)] = ctypes.c_uint(call)
+            self._in_flight.append(tid)
+        self._record_into(slot, IN_FLIGHT)
+
+    def _forget_in_flight(self) -> None:
+        """Drop what was listed before: numbers of threads are used again."""
+        table = self._observer.table("in_flight")
+        for tid in self._in_flight:
+            with contextlib.suppress(KeyError):  # most have entered a call since
+                del table[ctypes.c_uint(tid)]
+        self._in_flight.clear()
 
     def end(self, slot: int) -> Observation:
         """End a run, return what it did and free its slot."""
@@ -195,7 +259,7 @@ class Watch:
     @property
     def cgroups(self) -> int:
         """How many cgroups were learned; 0 means that nothing could be recorded."""
-        return int(self._leaf().cgroups)
+        return int(self._leaf().cgroups) + self._joined
 
     @property
     def execs(self) -> int:
@@ -205,12 +269,15 @@ class Watch:
     @property
     def bounding(self) -> tuple[str, ...]:
         """The bounding set that the first program had, by name."""
+        if self._bounding:
+            return self._bounding
         bits = int(self._leaf().bounding)
         return tuple(name for bit, name in enumerate(CAPABILITIES) if bits >> bit & 1)
 
     def close(self) -> None:
         """Forget the container."""
         self._record_into(None)
+        self._forget_in_flight()
         table = self._observer.table("names")
         for name in self._names:
             key = table.Key()
@@ -222,91 +289,6 @@ class Watch:
     def _leaf(self) -> Any:
         return self._observer.table("containers")[ctypes.c_int(self._number)]
 
-    def _record_into(self, slot: int | None) -> None:
-        value = 0 if slot is None else slot + 1
+    def _record_into(self, slot: int | None, flags: int = 0) -> None:
+        value = 0 if slot is None else flags | (slot + 1)
         self._observer.table("recording")[ctypes.c_int(self._number)] = ctypes.c_uint(value)
-
-
-def _program(raw: bytes) -> str:
-    """Return a task's name; any bytes are possible, they are escaped where shown."""
-    return raw.split(b"\0")[0].decode("utf-8", "backslashreplace")
-
-
-def _identify(bit: int) -> tuple[str, int, str]:
-    """Return table, number and name of the syscall behind a bit."""
-    if bit >= X32_BASE:
-        arch, number = "x32", bit - X32_BASE
-    elif bit >= COMPAT_BASE:
-        arch, number = "x86", bit - COMPAT_BASE
-    else:
-        arch, number = "x86_64", bit
-    return arch, number, syscall_name(arch, number)
-
-
-def _is_set(words: Any, bit: int) -> bool:
-    return bool(words[bit >> 6] >> (bit & 63) & 1)
-
-
-def _syscalls(
-    run: Any, firsts: dict[tuple[int, int], tuple[int, str]], start_ns: int
-) -> Iterator[SyscallUse]:
-    for phase, phase_name in enumerate(PHASES):
-        for bit in range(BITS):
-            if _is_set(getattr(run, phase_name), bit):
-                arch, number, name = _identify(bit)
-                ns, program = firsts.get((bit, phase), (start_ns, ""))
-                first_ms = round(max(0, ns - start_ns) / 1e6, 1)
-                yield SyscallUse(arch, name, number, phase_name, program, first_ms)
-
-
-def _arguments(table: Any, run: Any, slot: int) -> Iterator[ArgumentUse]:
-    values: dict[int, set[tuple[int, ...]]] = {}
-    for key in table:
-        if key.slot == slot:
-            values.setdefault(key.index, set()).add(tuple(key.value))
-    for bit, tuples in values.items():
-        arch, _, name = _identify(bit)
-        fields = SPECS[name]
-        pointed = fields is POINTED
-        width = max(1, len(fields))
-        yield ArgumentUse(
-            arch,
-            name,
-            ((0, 2**64 - 1),) if pointed else fields,
-            tuple(sorted(value[:width] for value in tuples)),
-            overflow=_is_set(run.overflow, bit),
-            pointed=pointed,
-        )
-
-
-def _denials(table: Any, slot: int) -> Iterator[Denial]:
-    for key, count in table.items():
-        if key.slot != slot:
-            continue
-        arch, number, name = _identify(key.index)
-        triples: tuple[tuple[int, int, int], ...] = ()
-        if key.by_argument:
-            triples = tuple(
-                (index, mask, int(value))
-                for (index, mask), value in zip(SPECS[name], key.value, strict=False)
-            )
-        yield Denial(
-            arch,
-            name,
-            number,
-            int(key.error),
-            PHASES[key.phase],
-            _program(key.program),
-            int(count.value),
-            triples,
-        )
-
-
-def _capabilities(table: Any, slot: int) -> Iterator[CapabilityUse]:
-    for key, count in table.items():
-        if key.slot != slot or key.unaudited or key.capability >= len(CAPABILITIES):
-            continue
-        syscall = _identify(key.index)[2] if key.index < BITS else ""
-        yield CapabilityUse(
-            CAPABILITIES[key.capability], syscall, _program(key.program), int(count.value)
-        )

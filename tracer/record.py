@@ -17,16 +17,20 @@ DEFAULT_ERRNOS = frozenset({1, 38})
 """What Docker's default profile and runc's own patch to it answer: EPERM and ENOSYS."""
 
 # Losing these costs evidence, not completeness.
-_HARMLESS_LOSSES = ("first programs", "unknown syscall numbers")
+_HARMLESS_LOSSES = ("first programs", "programs", "unknown syscall numbers")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to record: workloads in a container; ``pull`` the image if it is not here."""
+    """What to record: workloads in a container; ``pull`` the image if it is not here.
+
+    ``all_programs``: keep every program that made a call, not the first alone.
+    """
 
     container: Container
     workloads: tuple[Workload, ...]
     pull: bool = True
+    all_programs: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def record_plan(engine: Engine, plan: Plan, events: Events) -> Recorded:
     require_default_filter(info)
     image = engine.image(plan.container.image, pull=plan.pull)
     stale = remove_stale(engine)
-    with Observer(DEFAULT_ERRNOS) as observer:
+    with Observer(DEFAULT_ERRNOS, all_programs=plan.all_programs) as observer:
         executor = Executor(engine, observer, plan.container, None, events)
         result = executor.execute(plan.workloads)
         health = health_of(observer, result)

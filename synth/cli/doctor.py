@@ -118,7 +118,7 @@ def _probes() -> Iterator[Check]:
 
 
 def _engine() -> Iterator[Check]:
-    from tracer.engine import DockerEngine, engine_url
+    from tracer.docker_engine import DockerEngine, engine_url
     from tracer.record import require_default_filter
 
     url = engine_url(dict(os.environ))

@@ -15,6 +15,9 @@ from rich.text import Text
 from synth.cli.common import Settings, clean
 from synth.model import Run, Workload
 
+ENDLESS_S = 1e6
+"""The longest time limit that a recording can hold: none was given."""
+
 
 class SeenSoFar(Protocol):
     """What the tracer tells about a run that goes on."""
@@ -74,10 +77,13 @@ class Progress:
         """Refresh the live line."""
         if self._status is not None:
             denied = f", {counts.denials} refused" if counts.denials else ""
+            limit = (
+                "" if workload.timeout_s >= ENDLESS_S else f" of at most {workload.timeout_s:.0f} s"
+            )
             self._status.update(
                 Text(
                     f"{self._doing} {workload.name}: {counts.syscalls} syscalls{denied}, "
-                    f"{seconds:.0f} s of at most {workload.timeout_s:.0f} s"
+                    f"{seconds:.0f} s{limit}"
                 )
             )
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 
-from synth.baseline import for_engine
 from synth.cli.common import Settings, pass_settings
+from synth.cli.interrupts import terminated_as_interrupt
+from synth.cli.joining import JoinTimes, record_container, with_baseline
 from synth.cli.progress import Progress
 from synth.config import (
     DEFAULT_NAME,
@@ -137,6 +135,22 @@ def container_options(function: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Whether to pull an image that is not here.",
 )
+@click.option(
+    "--evidence",
+    type=click.Choice(["first", "full"]),
+    default="first",
+    show_default=True,
+    help="Keep the first program that made a call, or every one.",
+)
+@click.option("--container", metavar="NAME", help="Record this running container instead.")
+@click.option("--for", "duration", metavar="TIME", help="With --container: how long (10m, 8h).")
+@click.option(
+    "--save-every",
+    metavar="TIME",
+    default="60s",
+    show_default=True,
+    help="With --container: write what there is this often.",
+)
 @container_options
 @pass_settings
 def record(
@@ -153,18 +167,40 @@ def record(
     repeat: int | None,
     expect_exit: int | None,
     pull: str,
+    evidence: str,
+    container: str | None,
+    duration: str | None,
+    save_every: str,
     **options: Any,
 ) -> int:
     """Record the syscalls and capabilities that workloads use in a container.
 
     With an IMAGE, runs COMMAND in a container of it; without, the workloads of the project file.
     The container runs under the engine's default profile; what it prints is passed through.
+    With --container, watches one that runs already, until the time is over, it ends or Ctrl-C.
 
     \b
     Examples:
       seccomp-synth record debian:bookworm -o ls.recording.json -- ls -la /
       seccomp-synth record
+      seccomp-synth record --container devcontainer --for 8h
     """
+    if container is not None:
+        _require_alone(image, options, only, name, timeout, repeat, expect_exit)
+        times = JoinTimes.parse(duration, save_every)
+        path = output or Path(f"{slug(container)}.recording.json")
+        require_writable(path, force=force)
+        joined = record_container(
+            settings, container, path, times, all_programs=evidence == "full", force=force
+        )
+        return _conclude(settings, joined, path)
+    if duration is not None:
+        raise UsageError(
+            "--for belongs to --container",
+            where=WHERE,
+            slug="bad-option",
+            fix="use --timeout for a workload",
+        )
     if image is None:
         project = _from_project_file(config)
     else:
@@ -173,21 +209,39 @@ def record(
         _adjusted(workload, timeout, repeat, expect_exit)
         for workload in _selected(project.workloads, only)
     )
-    container = ContainerOptions(**options).apply(project.container)
+    described = ContainerOptions(**options).apply(project.container)
     path = output or Path(f"{project.name}.recording.json")
     require_writable(path, force=force)
-    recording, stale = _run(settings, container, workloads, pull=pull == "missing")
+    recording, stale = _run(
+        settings, described, workloads, pull=pull == "missing", all_programs=evidence == "full"
+    )
     write_atomic(path, dump_recording(recording), force=force)
     if stale:
         settings.note(f"removed {stale} container(s) that a killed recorder had left")
     return _conclude(settings, recording, path)
 
 
+def _require_alone(image: str | None, options: Mapping[str, Any], *others: object) -> None:
+    """Refuse what describes a container or a run: one that runs already is as it is."""
+    if image is not None or any(options.values()) or any(others):
+        raise UsageError(
+            "--container takes neither an image nor options of a container or workload",
+            where=WHERE,
+            slug="bad-option",
+            fix="give --container NAME, --for, -o and --evidence only",
+        )
+
+
 def _run(
-    settings: Settings, container: Container, workloads: tuple[Workload, ...], *, pull: bool
+    settings: Settings,
+    container: Container,
+    workloads: tuple[Workload, ...],
+    *,
+    pull: bool,
+    all_programs: bool,
 ) -> tuple[Recording, int]:
     # imported here: needs Linux, and everything else must work without
-    from tracer.engine import DockerEngine, engine_url
+    from tracer.docker_engine import DockerEngine, engine_url
     from tracer.probes import require_root
     from tracer.record import Plan, record_plan
 
@@ -196,16 +250,11 @@ def _run(
     with terminated_as_interrupt() as ignore:
         progress = Progress(settings, "recording", pass_through=True, finishing=ignore)
         try:
-            recorded = record_plan(engine, Plan(container, workloads, pull), progress)
+            recorded = record_plan(engine, Plan(container, workloads, pull, all_programs), progress)
         finally:
             progress.close()
             engine.close()
-    recording = recorded.recording
-    baseline = for_engine(recording.host.engine, recording.host.engine_version)
-    return (
-        replace(recording, filter=replace(recording.filter, baseline=baseline.name)),
-        recorded.stale,
-    )
+    return with_baseline(recorded.recording), recorded.stale
 
 
 def _conclude(settings: Settings, recording: Recording, path: Path) -> int:
@@ -285,29 +334,3 @@ def parse_env_options(options: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         name, given, value = text.partition("=")
         pairs.append(parse_variable(name, value if given else os.environ.get(name, ""), WHERE))
     return tuple(pairs)
-
-
-@contextmanager
-def terminated_as_interrupt() -> Iterator[Callable[[], None]]:
-    """Treat SIGTERM and SIGHUP like Ctrl-C: stop, save, clean up.
-
-    SIGINT too, since shells start background jobs with it ignored.  Yields a function that makes
-    all three ignored for good: what is left takes a moment, and an interrupt would lose the work.
-    """
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-
-    def ignore() -> None:
-        before.clear()
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-
-    try:
-        yield ignore
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -132,7 +132,8 @@ def _make(
     capabilities = derive_capabilities(evidence, consented=consented)
     generated = generate(evidence, baseline.profile, capabilities.cap_add, tightness)
     profile = dump_profile(generated.profile)
-    findings = (*_unhealthy(evidence), *generated.findings, *capabilities.findings)
+    unsure = (*_unhealthy(evidence), *_without_start(recordings))
+    findings = (*unsure, *generated.findings, *capabilities.findings)
     texts = {
         CAPABILITIES: dump_capabilities(capabilities),
         COMPOSE: compose_override(
@@ -156,6 +157,21 @@ def _unhealthy(evidence: Evidence) -> tuple[Finding, ...]:
     return tuple(
         Finding("SS309", "warning", "recordings", problem, fix="record again")
         for problem in sorted(evidence.problems)
+    )
+
+
+def _without_start(recordings: Sequence[Recording]) -> tuple[Finding, ...]:
+    """Warn if nothing shows how the container's own program starts: it would not, next time."""
+    if any(work.mode != "join" for one in recordings for work in one.workloads):
+        return ()
+    return (
+        Finding(
+            "SS310",
+            "warning",
+            "recordings",
+            "all of them joined a container that ran already; how it starts is not in them",
+            fix="add a recording of its start: seccomp-synth record IMAGE -- COMMAND",
+        ),
     )
 
 

@@ -13,8 +13,9 @@ import click
 
 from synth.capabilities import load_capabilities
 from synth.cli.common import Settings, clean, pass_settings
+from synth.cli.interrupts import terminated_as_interrupt
 from synth.cli.progress import Progress
-from synth.cli.record import WHERE, parse_env_options, terminated_as_interrupt
+from synth.cli.record import WHERE, parse_env_options
 from synth.config import capability_names, parse_mount
 from synth.errors import ExitCode, UsageError
 from synth.evidence import require_usable
@@ -147,7 +148,7 @@ def _validate(
     settings: Settings, inputs: Inputs, container: Container, repeat: int
 ) -> tuple[Replay, Verdict]:
     # imported here: needs Linux, and everything else must work without
-    from tracer.engine import DockerEngine, engine_url
+    from tracer.docker_engine import DockerEngine, engine_url
     from tracer.probes import require_root
     from tracer.replay import ReplayPlan, control, replay
 
@@ -229,6 +230,13 @@ def _require_consent(recording: Recording, allowed: tuple[str, ...]) -> None:
 
 def _container(recording: Recording, env: tuple[str, ...], mount: tuple[str, ...]) -> Container:
     """Describe the recorded container again; values and host paths come from the user alone."""
+    if all(work.mode == "join" for work in recording.workloads):
+        raise UsageError(
+            "this recording joined a running container; what was typed there is not in it",
+            where=WHERE,
+            slug="nothing-to-replay",
+            fix="validate with a recording of workloads",
+        )
     subject = recording.subject
     environment = dict(parse_env_options(env))
     missing = [name for name in subject.environment if name not in environment]

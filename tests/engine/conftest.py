@@ -13,7 +13,7 @@ from typing import Any
 import docker
 import pytest
 
-from tracer.engine import engine_url
+from tracer.docker_engine import engine_url
 from tracer.workload import LABEL
 
 BASE, DEMO = "seccomp-synth-base", "seccomp-synth-demo"

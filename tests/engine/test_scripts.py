@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.conftest import BASE
-from tracer.engine import engine_url
+from tracer.docker_engine import engine_url
 
 pytestmark = pytest.mark.engine
 

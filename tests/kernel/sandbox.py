@@ -10,8 +10,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from tracer.observe import Observation, Observer
-from tracer.probes import uses_v1_pids
+from tracer.cgroups import hierarchy, subtree
+from tracer.observe import Joined, Observation, Observer
 
 ALLOW = 0x7FFF0000
 KILL_PROCESS = 0x80000000
@@ -52,17 +52,9 @@ os.execv(command[0], command)
 """
 
 
-def cgroup_root() -> Path:
-    """Return the hierarchy that the tracer looks at."""
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        _, where, kind, options = line.split()[:4]
-        if not Path(where, "cgroup.procs").exists():
-            continue  # hidden under another mount
-        if uses_v1_pids() and kind == "cgroup" and "pids" in options.split(","):
-            return Path(where)
-        if not uses_v1_pids() and kind == "cgroup2":
-            return Path(where)
-    raise RuntimeError("no cgroup hierarchy is mounted")
+def command_line(cgroup: Path, command: Sequence[str], program: bytes = ALLOW_ALL) -> list[str]:
+    """Return what runs ``command`` in a cgroup under a filter."""
+    return [sys.executable, "-c", _CHILD, str(cgroup), program.hex(), *command]
 
 
 def run(
@@ -80,21 +72,14 @@ def run(
     container_id = uuid.uuid4().hex * 2
     watch = observer.watch(container_id)
     slot = watch.begin()
-    cgroup = cgroup_root() / name.format(container_id)
+    cgroup = hierarchy() / name.format(container_id)
     cgroup.mkdir()
     inner = cgroup / "inner"
     try:
         if nested:
             inner.mkdir()
         done = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                _CHILD,
-                str(inner if nested else cgroup),
-                program.hex(),
-                *command,
-            ],
+            command_line(inner if nested else cgroup, command, program),
             capture_output=True,
             text=True,
             timeout=60,
@@ -106,6 +91,54 @@ def run(
         if nested:
             inner.rmdir()
         cgroup.rmdir()
+
+
+class Box:
+    """A filtered program that runs in a cgroup before anybody looks.  Use as a context manager."""
+
+    def __init__(self, command: Sequence[str], program: bytes = ALLOW_ALL) -> None:
+        self.id = uuid.uuid4().hex * 2
+        self.cgroup = hierarchy() / self.id
+        self._line = command_line(self.cgroup, command, program)
+
+    def __enter__(self) -> Box:
+        self.cgroup.mkdir()
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start the program and wait for its first line."""
+        self.process = subprocess.Popen(
+            self._line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.listen()
+
+    def listen(self) -> str:
+        """Return the program's next line."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def say(self, line: str) -> str:
+        """Send the program a line and return its next one."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        return self.listen()
+
+    def stop(self) -> None:
+        """End the program."""
+        self.process.kill()
+        self.process.communicate()
+
+    def joined(self) -> Joined:
+        """Return what a recorder is told that joins."""
+        namespace = Path(f"/proc/{self.process.pid}/ns/user").stat().st_ino
+        return Joined(self.cgroup, namespace, ())
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        for folder in sorted(subtree(self.cgroup), reverse=True):
+            folder.rmdir()
 
 
 def workload_names(observation: Observation, arch: str = "x86_64") -> set[str]:

@@ -44,5 +44,5 @@ def test_provenance_fits_its_schema() -> None:
         findings=[Finding("SS305", "note", "architectures", "text")],
     )
     document = json.loads(text)
-    check_document(document, schema=SCHEMA, version=SCHEMA_VERSION, where="x")
+    check_document(document, schema=SCHEMA, versions=(SCHEMA_VERSION,), where="x")
     assert document["recordings"] == ["a" * 64, "b" * 64]

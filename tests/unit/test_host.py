@@ -11,7 +11,8 @@ from synth.cli.main import main
 from synth.errors import HostError
 from tracer import loader, probes
 from tracer.btf import Btf
-from tracer.engine import EngineInfo, engine_url
+from tracer.docker_engine import engine_url
+from tracer.engine import EngineInfo
 from tracer.record import require_default_filter
 
 

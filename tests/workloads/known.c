@@ -26,7 +26,7 @@ static long call32(long nr, long a)
 enum {
 	WRITE = 1, IOCTL = 16, GETPID = 39, SOCKET = 41, FORK = 57, EXIT = 60, WAIT4 = 61, MKDIR = 83,
 	LINK = 86, CHOWN = 92, GETUID = 102, PERSONALITY = 135, UNSHARE = 272, EXIT_GROUP = 231,
-	GETPPID = 110, UNASSIGNED = 400,
+	GETPPID = 110, UNASSIGNED = 400, PTRACE = 101, KEYCTL = 250, SETNS = 308, BPF = 321, CLONE3 = 435,
 	CLONE_NEWPID = 0x20000000, CLONE_NEWNS = 0x20000
 };
 
@@ -69,6 +69,16 @@ static void scenario(const char *name)
 		}
 		call(WAIT4, -1, 0, 0, 0);
 		break;
+	case 'k': { /* calls whose danger is in an argument; all of them fail */
+		long attributes[11] = {0x5ull << 33};
+
+		call(KEYCTL, 0, -3, 0, 0);
+		call(BPF, 5, 0, 0, 0);
+		call(PTRACE, 0x4206, 0x7fffffff, 0, 0);
+		call(SETNS, -1, CLONE_NEWPID, 0, 0);
+		call(CLONE3, (long)attributes, sizeof(attributes), 0, 0);
+		break;
+	}
 	case 'c': /* a capability: give a file away */
 		call(CHOWN, (long)(name + 2), 1, 1, 0);
 		break;

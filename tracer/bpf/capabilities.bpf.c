@@ -30,7 +30,7 @@ int on_cap_capable(struct bpf_raw_tracepoint_args *ctx)
 	struct capability_key key = {};
 	struct container *box;
 	u64 one = 1, *count;
-	u32 slot = 0;
+	u32 flags, slot = 0;
 	char *regs;
 	int bit;
 
@@ -41,9 +41,9 @@ int on_cap_capable(struct bpf_raw_tracepoint_args *ctx)
 	if (LOAD(u64, task, O_task_real_cred) != ctx->args[0])
 		return 0;
 	box = container_of_task(task);
-	if (!box || !run_of(box, &slot))
+	if (!box || !run_of(box, &slot, &flags))
 		return 0;
-	if (ctx->args[1] != box->user_ns || phase_of(box) == PHASE_RUNTIME)
+	if (READ(u32, ctx->args[1], O_user_ns_inum) != box->user_ns || phase_of(box) == PHASE_RUNTIME)
 		return 0;
 	regs = (char *)bpf_task_pt_regs(task);
 	bit = bit_of(task, LOAD(u64, regs, O_regs_syscall));

@@ -26,7 +26,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct slot *run;
 	int error, bit;
 	u8 *possible;
-	u32 nr, slot = 0;
+	u32 nr, flags, slot = 0;
 
 	if (result >= 0 || result <= -MAX_ERRNO)
 		return 0;
@@ -40,13 +40,13 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	box = container_of_task(task);
 	if (!box)
 		return 0;
-	run = run_of(box, &slot);
+	run = run_of(box, &slot, &flags);
 	if (!run)
 		return 0;
 	/* -1 after rt_sigreturn: the registers are the interrupted call's */
 	nr = READ(u64, (void *)ctx->args[0], O_regs_syscall);
 	bit = nr == (u32)-1 ? -1 : bit_of(task, nr);
-	if (bit < 0)
+	if (bit < 0 || began_before(flags, nr))
 		return 0;
 
 	struct denial_key key = {.slot = slot, .index = bit, .error = error};
@@ -79,7 +79,7 @@ int on_signal(struct bpf_raw_tracepoint_args *ctx)
 	struct denial_key key = {};
 	struct container *box;
 	void *info = (void *)ctx->args[1];
-	u32 slot = 0;
+	u32 flags, slot = 0;
 	int bit;
 
 	/* 0 and 1 stand for "no info" and "from the kernel" */
@@ -89,7 +89,7 @@ int on_signal(struct bpf_raw_tracepoint_args *ctx)
 	if (head.code != SYS_SECCOMP)
 		return 0;
 	box = container_of_task(bpf_get_current_task_btf());
-	if (!box || !run_of(box, &slot))
+	if (!box || !run_of(box, &slot, &flags))
 		return 0;
 	bit = bit_of(bpf_get_current_task_btf(), READ(u32, info, O_siginfo_syscall));
 	if (bit < 0) {

@@ -10,7 +10,7 @@ BPF_HASH(names, struct name_key, u32, 1024);
 /* container -> what the kernel side knows of it. */
 BPF_ARRAY(containers, struct container, MAX_CONTAINERS);
 
-/* container -> 1 + the slot of the run it records into, 0 between runs; written by user space. */
+/* container -> flags and 1 + the slot of the run it records into, 0 between runs; by user space. */
 BPF_ARRAY(recording, u32, MAX_CONTAINERS);
 
 /* run -> what it called; written per call, read and cleared by user space. */
@@ -21,6 +21,14 @@ BPF_HASH(runtime_tasks, u32, u32, MAX_RUNTIME_TASKS);
 
 /* (run, syscall, phase) -> who called it first and when; evidence only. */
 BPF_HASH(firsts, struct first_key, struct first, MAX_FIRSTS);
+
+#ifdef ALL_PROGRAMS
+/* (run, syscall, program) -> how often; only with --evidence full. */
+BPF_HASH(programs, struct program_key, u64, MAX_PROGRAMS);
+#endif
+
+/* thread -> number of the call it was in when its container's run began, until that returns. */
+BPF_HASH(in_flight, u32, u32, MAX_IN_FLIGHT);
 
 /* bit of a syscall -> which arguments matter; written once by user space. */
 BPF_ARRAY(specs, struct spec, X32_BASE);

@@ -31,17 +31,32 @@ static inline struct container *container_of_task(struct task_struct *task)
 	return containers.lookup(&key);
 }
 
-/* The run that `box` records into now and its slot, or 0 between runs. */
-static inline struct slot *run_of(struct container *box, u32 *slot)
+/* The run that `box` records into now, with its slot and the flags; or 0 between runs. */
+static inline struct slot *run_of(struct container *box, u32 *slot, u32 *flags)
 {
 	int key = box->number;
 	u32 *current = recording.lookup(&key);
+	u32 value = current ? *current : 0;
 
-	if (!current || !*current)
+	if (!value)
 		return 0;
-	*slot = *current - 1;
+	*flags = value & ~SLOT_MASK;
+	*slot = (value & SLOT_MASK) - 1;
 	key = *slot;
 	return slots.lookup(&key);
+}
+
+/* Tell whether a call that returns, without having been seen to enter, began before its run. */
+static inline int began_before(u32 flags, u32 nr)
+{
+	u32 tid = bpf_get_current_pid_tgid(), *was_in;
+
+	if (flags & SETTLING)
+		return 1;
+	if (!(flags & IN_FLIGHT))
+		return 0;
+	was_in = in_flight.lookup(&tid);
+	return was_in && (*was_in == ANY_CALL || *was_in == nr);
 }
 
 static inline u32 phase_of(struct container *box)
@@ -98,7 +113,7 @@ static inline void note_filter(struct task_struct *task)
 	if (!box)
 		return;
 	cred = LOAD(void *, task, O_task_real_cred);
-	box->user_ns = LOAD(u64, cred, O_cred_user_ns);
+	box->user_ns = LOAD(u32, LOAD(void *, cred, O_cred_user_ns), O_user_ns_inum);
 	enter_runtime(bpf_get_current_pid_tgid(), key, box);
 }
 

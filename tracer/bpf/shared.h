@@ -18,6 +18,8 @@
 #define MAX_DENIALS 8192
 #define MAX_CAPABILITIES 4096
 #define MAX_FIRSTS 32768
+#define MAX_PROGRAMS 65536    /* (run, syscall, program) triples, if asked for */
+#define MAX_IN_FLIGHT 65536   /* threads of a container that was joined or is between two runs */
 #define MAX_ERRNO 4096
 #define NAME_BYTES 96         /* longest cgroup directory name looked up, with its NUL */
 #define STACK_DEPTH 8         /* frames searched for a capability check made without audit */
@@ -47,7 +49,17 @@
 #define LOST_DENIAL 4
 #define LOST_CAPABILITY 5
 #define LOST_UNNAMED 6        /* a syscall number outside every table */
+#define LOST_PROGRAM 7
 #define LOST_KINDS 8
+
+/*
+ * Flags in `recording`, for a container that was alive before its run began: what a thread was
+ * doing then has no entry, and its return looks like a refusal.
+ */
+#define SETTLING 0x80000000u  /* the threads are being listed: nothing is judged yet */
+#define IN_FLIGHT 0x40000000u /* some of them are in a call that began before */
+#define SLOT_MASK 0x0000ffffu
+#define ANY_CALL 0xffffffffu  /* a thread that was on a CPU: in some call, or in none */
 
 struct name_key { char text[NAME_BYTES]; };
 struct container {
@@ -55,7 +67,7 @@ struct container {
 	u32 cgroups;       /* cgroups learned for it; this and the rest by the kernel side */
 	u32 runtime_tasks; /* threads of the runtime between filter and execve */
 	u32 pad;
-	u64 user_ns;       /* address of its user namespace */
+	u64 user_ns;       /* inode number of its user namespace */
 	u64 bounding;      /* bounding set after its first execve */
 	u64 execs;
 };
@@ -63,6 +75,7 @@ struct container {
 struct slot { u64 workload[WORDS]; u64 runtime[WORDS]; u64 overflow[WORDS]; };
 struct first_key { u32 slot; u32 index; u32 phase; u32 pad; };
 struct first { u64 ns; char program[16]; };
+struct program_key { u32 slot; u32 index; char program[16]; };
 struct spec { u32 count; u32 pointed; u32 index[3]; u32 pad; u64 mask[3]; };
 struct argument_key { u32 slot; u32 index; u64 value[3]; };
 struct count_key { u32 slot; u32 index; };

@@ -14,6 +14,21 @@ static inline void keep_first(u32 slot, u32 bit, u32 phase)
 		lose(LOST_FIRST);
 }
 
+#ifdef ALL_PROGRAMS
+static inline void keep_program(u32 slot, u32 bit)
+{
+	struct program_key key = {.slot = slot, .index = bit};
+	u64 one = 1, *count;
+
+	bpf_get_current_comm(key.program, sizeof(key.program));
+	count = programs.lookup(&key);
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	else if (programs.insert(&key, &one) == -7 /* E2BIG */)
+		lose(LOST_PROGRAM);
+}
+#endif
+
 /* Fill `value` with the masked arguments that `spec` names; return 0 if they can't be read. */
 static inline int masked_arguments(struct spec *spec, void *regs, int compat, u64 *value)
 {
@@ -68,7 +83,7 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	struct container *box;
 	struct slot *run;
 	struct spec *spec;
-	u32 phase, slot = 0;
+	u32 phase, flags, slot = 0;
 	int bit;
 
 	if (LOAD(int, task, O_task_seccomp_mode) != SECCOMP_MODE_FILTER) {
@@ -82,7 +97,7 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	box = container_of_task(task);
 	if (!box || nr == (u32)-1)
 		return 0;
-	run = run_of(box, &slot);
+	run = run_of(box, &slot, &flags);
 	if (!run)
 		return 0;
 	bit = bit_of(task, nr);
@@ -90,9 +105,18 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 		lose(LOST_UNNAMED);
 		return 0;
 	}
+	if (flags & IN_FLIGHT) {
+		u32 tid = bpf_get_current_pid_tgid();
+
+		in_flight.delete(&tid);
+	}
 	phase = phase_of(box);
 	if (set_bit(phase == PHASE_RUNTIME ? run->runtime : run->workload, bit))
 		keep_first(slot, bit, phase);
+#ifdef ALL_PROGRAMS
+	if (phase == PHASE_WORKLOAD)
+		keep_program(slot, bit);
+#endif
 #ifdef ARGUMENTS
 	if (bit >= X32_BASE)
 		return 0;
