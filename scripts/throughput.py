@@ -3,8 +3,10 @@
     scripts/throughput.py [--rounds N] NAME…        (the examples of profiles/ that are servers)
 
 Two containers of each example's image run side by side, one as Docker starts it, one with the
-example's profile and capabilities; the load tool runs in one and the other by turns.  Prints the
-median of each and their ratio (above 1: faster under the new profile).
+example's profile and capabilities; the load tool does the same work in one and the other by
+turns.  Prints the median rates, the median of the rounds' ratios (above 1: faster under the new
+profile), and that of the CPU time the whole container took (below 1: cheaper), which hardly
+depends on what else the machine does.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ LOADS: dict[str, tuple[list[str], str]] = {
         r"([0-9.]+) requests per second",
     ),
     "postgresql": (
-        ["pgbench", "-n", "-S", "-c", "4", "-j", "2", "-T", "2", "bench"],
+        ["pgbench", "-n", "-S", "-c", "4", "-j", "2", "-t", "4000", "bench"],
         r"tps = ([0-9.]+)",
     ),
     "memcached": (["sh", "-c", MEMCACHED], r"rate ([0-9]+)"),
@@ -96,17 +98,36 @@ def rate(box: Container, name: str) -> float:
     raise SystemExit(f"{name}: no rate in {output[-300:]!r}")
 
 
-def compare(client: docker.DockerClient, name: str, rounds: int) -> tuple[float, float]:
-    """Return the median rates by default and hardened."""
+def cpu(box: Container) -> int:
+    """Return the CPU time in nanoseconds that a container has taken so far."""
+    stats = box.stats(stream=False, one_shot=True)
+    return int(stats["cpu_stats"]["cpu_usage"]["total_usage"])
+
+
+def measure(box: Container, name: str) -> tuple[float, float]:
+    """Return the rate of one load and the CPU time it took."""
+    before = cpu(box)
+    done = rate(box, name)
+    return done, cpu(box) - before
+
+
+def compare(client: docker.DockerClient, name: str, rounds: int) -> tuple[float, ...]:
+    """Return the median rates by default and hardened, and the median ratios of rate and CPU."""
     with ExitStack() as stack:
         boxes = [start(stack, client, name, hardened=hardened) for hardened in (False, True)]
         for box in boxes:
             rate(box, name)  # warm
-        rates: list[list[float]] = [[], []]
+        seen: list[list[tuple[float, float]]] = [[], []]
         for number in range(rounds):
             for which in (0, 1) if number % 2 else (1, 0):
-                rates[which].append(rate(boxes[which], name))
-    return statistics.median(rates[0]), statistics.median(rates[1])
+                seen[which].append(measure(boxes[which], name))
+    pairs = list(zip(*seen, strict=True))
+    return (
+        statistics.median(rate for rate, _ in seen[0]),
+        statistics.median(rate for rate, _ in seen[1]),
+        statistics.median(hardened[0] / plain[0] for plain, hardened in pairs),
+        statistics.median(hardened[1] / plain[1] for plain, hardened in pairs),
+    )
 
 
 def main() -> None:
@@ -116,12 +137,12 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME")
     options = parser.parse_args()
     client = docker.DockerClient(engine_url(dict(os.environ)), timeout=120)
-    print(f"{'server':12} {'default/s':>12} {'profile/s':>12} {'ratio':>6}")
+    print(f"{'server':12} {'default/s':>10} {'profile/s':>10} {'rate':>6} {'CPU':>6}")
     for name in options.names or sorted(LOADS):
         if name not in LOADS:
             sys.exit(f"no load is known for {name}; choose from {', '.join(sorted(LOADS))}")
-        plain, hardened = compare(client, name, options.rounds)
-        print(f"{name:12} {plain:12.0f} {hardened:12.0f} {hardened / plain:6.2f}")
+        plain, hardened, ratio, cost = compare(client, name, options.rounds)
+        print(f"{name:12} {plain:10.0f} {hardened:10.0f} {ratio:6.2f} {cost:6.2f}", flush=True)
 
 
 if __name__ == "__main__":
