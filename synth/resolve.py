@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from synth import profile_format as words
 from synth.conditions import complement, matches
 from synth.errors import DataError
-from synth.model import Answer, Conjunction, Gate, Profile, Rule, Target
+from synth.model import Answer, Conjunction, FilterRules, Gate, Profile, Rule, Target
 from synth.profile_rules import answer_of, parse_kernel
 from synth.syscalls import GO_ARCHES, SCMP_ARCHES, arch_of_scmp, syscall_names
 
@@ -110,6 +110,19 @@ def resolve(profile: Profile, target: Target) -> Resolved:
 
     Raises ``DataError`` when the target's architecture is none of ours.
     """
+    given = filter_rules(profile, target)
+    by_name: dict[str, list[tuple[Conjunction, Answer]]] = {}
+    for name, answer, conjunction in given.rules:
+        by_name.setdefault(name, []).append((conjunction, answer))
+    rules = {name: _answers(entries) for name, entries in by_name.items()}
+    return Resolved(given.default, given.architectures, target, rules)
+
+
+def filter_rules(profile: Profile, target: Target) -> FilterRules:
+    """Return what a runtime gives to libseccomp for ``profile`` on ``target``.
+
+    Raises ``DataError`` when the target's architecture is none of ours.
+    """
     if target.arch not in GO_ARCHES:
         raise DataError(
             f"no such architecture {target.arch!r}",
@@ -117,14 +130,13 @@ def resolve(profile: Profile, target: Target) -> Resolved:
             fix=f"name one of {', '.join(GO_ARCHES)}",
         )
     default = answer_of(profile.default_action, profile.default_errno)
-    by_name: dict[str, list[tuple[Conjunction, Answer]]] = {}
-    for rule in profile.rules:
-        answer = answer_of(rule.action, rule.errno)
-        if applies(rule, target) and answer != default:
-            for name in rule.names:
-                by_name.setdefault(name, []).append((rule.comparisons, answer))
-    rules = {name: _answers(entries) for name, entries in by_name.items()}
-    return Resolved(default, _architectures(profile, target.arch), target, rules)
+    rules = [
+        (name, answer, rule.comparisons)
+        for rule in profile.rules
+        if (answer := answer_of(rule.action, rule.errno)) != default and applies(rule, target)
+        for name in rule.names
+    ]
+    return FilterRules(target.arch, default, _architectures(profile, target.arch), tuple(rules))
 
 
 def applies(rule: Rule, target: Target) -> bool:
