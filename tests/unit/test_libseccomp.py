@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import platform
 import random
+import re
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from synth.capabilities import derive_capabilities
 from synth.conditions import MAX_VALUE, matches
 from synth.errors import DataError, HostError
 from synth.evidence import combine
+from synth.faithful import faithful
 from synth.generate import generate
 from synth.model import Answer, Comparison, FilterRules, Profile, Rule, Target
 from synth.profile import resolve
@@ -36,6 +38,7 @@ from synth.syscalls import (
     syscall_number,
 )
 from synth.wanted import Tightness
+from tests import builders
 from tracer.libseccomp import compile_rules, number_of, version
 
 try:
@@ -181,6 +184,20 @@ def test_a_generated_profile_answers_as_its_filter_does(tightness: Tightness) ->
     assert check(*made(tightness)) >= CALLS
 
 
+@pytest.mark.parametrize("tightness", list(Tightness))
+@pytest.mark.parametrize("more", [(), ("socketcall",)])
+def test_a_generated_profile_with_32_bit_calls_compiles(
+    tightness: Tightness, more: tuple[str, ...]
+) -> None:
+    foreign = [builders.call(name, arch="x86") for name in ("socket", "read", "clone", *more)]
+    calls = [*builders.START, "socket", "clone", *foreign, builders.call("read", arch="x32")]
+    arguments = [builders.sockets(1, 2), builders.sockets(1, arch="x86")]
+    evidence = combine([builders.recording(builders.run("w", calls, arguments=arguments))])
+    generated = generate(evidence, load_baseline("docker-25.0").profile, (), tightness)
+    assert generated.resolved.arches() == ("x86_64", "x32", "x86")
+    assert check(generated.profile, generated.resolved.target) >= CALLS
+
+
 def rules(
     *given: tuple[str, Answer, tuple[Comparison, ...]], arches: str = "x86_64"
 ) -> FilterRules:
@@ -301,3 +318,72 @@ def test_one_call_is_decided_without_more_ado() -> None:
     assert answer("x86_64", -1) == EPERM
     with pytest.raises(DataError, match="aarch64 has no syscall 'open'"):
         answer("aarch64", "open")
+
+
+ROWS = re.findall(
+    r"^\| (`a\d.*) \| (0x\w+), (0x\w+) \| (allowed|refused) \| (allowed|refused) \|$",
+    (Path(__file__).parents[2] / "docs" / "libseccomp.md").read_text(),
+    re.MULTILINE,
+)
+SIGNS = {"<": "LT", "≤": "LE", "≥": "GE", ">": "GT", "≠": "NE", "=": "EQ"}
+
+
+def conditions_of(text: str) -> list[tuple[Comparison, ...]]:
+    """Return the conditions of a row of the documentation's table."""
+    found = []
+    for conjunction in text.replace("`", "").split(" or "):
+        parts = [one.split() for one in conjunction.split(" and ")]
+        found.append(tuple(is_(int(a[1]), SIGNS[sign], int(value, 16)) for a, sign, value in parts))
+    return found
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[f"{one[0]} {one[1]}" for one in ROWS])
+def test_the_miscompilations_that_are_documented(row: tuple[str, ...]) -> None:
+    text, first, second, meant, compiled = row
+    conditions = conditions_of(text)
+    call = (int(first, 16), int(second, 16), 0, 0, 0, 0)
+    assert any(matches(one, call) for one in conditions) is (meant == "allowed")
+    assert meant != compiled
+    assert not faithful(conditions)
+    program = compile_rules(rules(*(("personality", ALLOW, one) for one in conditions)))
+    number = syscall_number("x86_64", "personality")
+    assert number is not None
+    if run(program, number, "x86_64", call) != (ALLOW if compiled == "allowed" else EPERM):
+        assert VERSION > (2, 6, 1), "no longer so: the table is out of date"
+        pytest.skip("mended in this libseccomp")
+
+
+def test_the_table_has_rows_of_both_kinds() -> None:
+    assert len(ROWS) >= 12
+    assert {row[4] for row in ROWS} == {"allowed", "refused"}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_faithful_conditions_are_compiled_faithfully(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - a test's choice of rules
+    ops = [["EQ", "MASKED_EQ"], ["GE", "GT", "EQ", "NE"], ["LT", "LE", "GE", "GT", "EQ", "NE"]]
+    values = [0, 1, 5, 7, 39, 40, 0xFFFF_FFFF, 1 << 32, (1 << 32) + 5, 2 << 32]
+    tried = 0
+    for _ in range(400):
+        operators = chance.choice(ops)
+        width = 3 if "MASKED_EQ" in operators else 1
+        conditions = []
+        for _ in range(chance.randint(2, 4)):
+            indexes = sorted(chance.sample(range(width), chance.randint(1, width)))
+            conditions.append(
+                tuple(
+                    is_(index, op, value, value & 5 if op == "MASKED_EQ" else 0)
+                    for index in indexes
+                    for op, value in [(chance.choice(operators), chance.choice(values[1:]))]
+                )
+            )
+        if not faithful(conditions):
+            continue
+        tried += 1
+        program = compile_rules(rules(*(("personality", ALLOW, one) for one in conditions)))
+        near = [value + step for value in values for step in (0, 1)]
+        for _ in range(40):
+            call = [chance.choice(near) for _ in range(6)]
+            expected = ALLOW if any(matches(one, call) for one in conditions) else EPERM
+            assert run(program, 135, "x86_64", call) == expected, (conditions, call)
+    assert tried > 200
