@@ -36,8 +36,6 @@ TARGETS = [
 
 HIGH = st.sampled_from([0, 1])
 CONSTANTS = st.builds(lambda low, high: low | high << 32, st.integers(0, 3), HIGH)
-    lambda low, high: low | high << 32, st.integers(0, 3), st.sampled_from([0, 1])
-)
 COMPARISONS = st.builds(
     lambda index, op, value, two: Comparison(
         index, op, value, two & value if op == "SCMP_CMP_MASKED_EQ" else 0
