@@ -19,14 +19,14 @@ import pytest
 from synth.abi import MULTIPLEXED
 from synth.baseline import available, load_baseline
 from synth.bpf import run, run_many, value_of, words_of
-from synth.capabilities import derive_capabilities
+from synth.capabilities import derive_capabilities, load_capabilities
 from synth.conditions import MAX_VALUE, matches
 from synth.errors import DataError, HostError
 from synth.evidence import combine
 from synth.faithful import faithful
 from synth.generate import generate
 from synth.model import Answer, Comparison, FilterRules, Profile, Rule, Target
-from synth.profile import resolve
+from synth.profile import load_profile, resolve
 from synth.recording import load_recording
 from synth.resolve import Resolved, decide, filter_rules
 from synth.syscalls import (
@@ -54,7 +54,8 @@ CALLS = 200_000
 UNKNOWN = 5000
 """A number that no architecture has."""
 
-DATA = Path(__file__).parents[1] / "data"
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
 ALLOW, EPERM = Answer("SCMP_ACT_ALLOW"), Answer("SCMP_ACT_ERRNO", 1)
 ODD_NUMBERS = [
     0xFFFF_FFFF,
@@ -182,6 +183,14 @@ def made(tightness: Tightness) -> tuple[Profile, Target]:
 @pytest.mark.parametrize("tightness", list(Tightness))
 def test_a_generated_profile_answers_as_its_filter_does(tightness: Tightness) -> None:
     assert check(*made(tightness)) >= CALLS
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("profiles/*/seccomp.json")), ids=lambda path: path.parent.name
+)
+def test_a_worked_example_answers_as_its_filter_does(path: Path) -> None:
+    granted = frozenset(load_capabilities(path.parent / "capabilities.json"))
+    assert check(load_profile(path), Target("x86_64", granted, (6, 1))) >= CALLS
 
 
 @pytest.mark.parametrize("tightness", list(Tightness))
@@ -322,7 +331,7 @@ def test_one_call_is_decided_without_more_ado() -> None:
 
 ROWS = re.findall(
     r"^\| (`a\d.*) \| (0x\w+), (0x\w+) \| (allowed|refused) \| (allowed|refused) \|$",
-    (Path(__file__).parents[2] / "docs" / "libseccomp.md").read_text(),
+    (ROOT / "docs" / "libseccomp.md").read_text(),
     re.MULTILINE,
 )
 SIGNS = {"<": "LT", "≤": "LE", "≥": "GE", ">": "GT", "≠": "NE", "=": "EQ"}
