@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import re
-import textwrap
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
 from synth.baseline import available, load_baseline, newest
 from synth.capabilities import load_capabilities
 from synth.cli.common import Settings, clean, pass_settings
+from synth.cli.difference import (
+    THRESHOLDS,
+    Question,
+    as_document,
+    as_markdown,
+    as_text,
+    fails,
+)
 from synth.config import capability_names
-from synth.diff import Difference, compare, findings, show
+from synth.diff import compare_profiles, findings
 from synth.errors import DataError, ExitCode, UsageError
 from synth.files import dump_json, load_json, refuse_existing, write_atomic
 from synth.model import Profile, Target
-from synth.profile import load_profile, resolve
+from synth.profile import load_profile
 from synth.syscalls import (
     CAPABILITIES,
     DOCKER_DEFAULT_CAPABILITIES,
     SCMP_ARCHES,
     arch_of_scmp,
-    table_source,
 )
 
 DEFAULT_AGAINST = "docker-default"
@@ -32,17 +36,6 @@ DEFAULT_KERNEL = "6.1"
 """Old enough to be everywhere; Docker's rules by kernel ask for 4.8."""
 
 MAX_SIDE_FILE = 256 * 1024
-COLUMNS = 100
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is compared with what, and for which container and host."""
-
-    profile_name: str
-    against_name: str
-    target: Target
-    added: tuple[str, ...]
 
 
 @click.command()
@@ -54,7 +47,21 @@ class Question:
     metavar="BASELINE|FILE",
     help="A baseline's name or another profile; by default the baseline the profile was made from.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    show_default=True,
+)
+@click.option(
+    "--fail-on",
+    multiple=True,
+    type=click.Choice(THRESHOLDS),
+    default=("widened",),
+    show_default=True,
+    help="Exit with 1 on this kind of difference; repeatable.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.")
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @click.option(
@@ -77,6 +84,7 @@ def diff(
     profile: Path,
     against: str,
     form: str,
+    fail_on: tuple[str, ...],
     output: Path | None,
     force: bool,
     kernel: str,
@@ -85,13 +93,14 @@ def diff(
 ) -> int:
     """Compare a profile with Docker's default or with another profile.
 
-    Compares argument conditions, not only names.  Exits with 1 if PROFILE lets anything through
-    that the other one does not; with -v it names the calls whose errno differs as well.
+    Compares argument conditions, not only names, on every architecture, and gives an example call
+    for each difference.  Exits with 1 if PROFILE lets anything through that the other one does
+    not, or on what --fail-on names; -v names the calls whose errno differs as well.
 
     \b
     Example:
       seccomp-synth diff out/seccomp.json
-      seccomp-synth diff out/seccomp.json --against docker-25.0 --format json -o diff.json
+      seccomp-synth diff new.json --against old.json --fail-on any --format markdown -o diff.md
     """
     if output is not None:
         refuse_existing(output, force=force)
@@ -102,7 +111,8 @@ def diff(
     # The default is compared as it would be for a container with at least its own capabilities,
     # so that dropping one never looks like a widening.
     default = Target(target.arch, added | DOCKER_DEFAULT_CAPABILITIES, target.kernel)
-    difference = compare(resolve(mine, target), resolve(other, default), arch=target.arch)
+    difference = compare_profiles(mine, other, target, default)
+    found = findings(difference, kept=True)
     question = Question(
         str(profile).replace("\n", " "),
         name.replace("\n", " "),
@@ -110,82 +120,18 @@ def diff(
         tuple(sorted(added - DOCKER_DEFAULT_CAPABILITIES)),
     )
     if form == "json":
-        text = dump_json(as_document(question, difference))
+        text = dump_json(as_document(question, found, wider=difference.wider))
+    elif form == "markdown":
+        text = as_markdown(question, found)
     else:
-        text = as_text(question, difference, verbose=settings.verbosity > 0)
+        text = as_text(question, found, verbose=settings.verbosity > 0)
     text = clean(text)
     if output is None:
         click.echo(text, nl=False)
     else:
         write_atomic(output, text, force=force)
         settings.note(f"wrote {output}")
-    return int(ExitCode.ANSWER_IS_NO if difference.wider else ExitCode.OK)
-
-
-def as_text(question: Question, difference: Difference, *, verbose: bool) -> str:
-    """Return the comparison for people; names of changed refusals only if ``verbose``."""
-    kernel = ".".join(map(str, question.target.kernel))
-    host = f"{difference.arch}, kernel {kernel}"
-    if question.added:
-        host += ", " + ", ".join(question.added)
-    lines = [
-        f"{question.profile_name} compared with {question.against_name} ({host})",
-        *_section("removed", difference.removed),
-        *_section("kept", difference.kept),
-        *_section("narrowed", [change.name for change in difference.narrowed]),
-        *_section("widened", [change.name for change in difference.widened]),
-        *(f"  lets through {change.call()}" for change in difference.widened),
-    ]
-    if difference.default_widened:
-        lines.append("widened: every syscall without a rule is allowed")
-    lines += [f"widened: admits {one}" for one in difference.architectures_added]
-    lines += [f"removed: kills callers of {one}" for one in difference.architectures_removed]
-    for one in difference.refusals:
-        lines += _section(f"{show(one.before)} is now {show(one.after)}", one.names, named=verbose)
-    return "\n".join(lines) + "\n"
-
-
-def as_document(question: Question, difference: Difference) -> dict[str, Any]:
-    """Return the comparison for programs."""
-    return {
-        "schema": "seccomp-synth/difference",
-        "schema_version": "1.0.0",
-        "profile": question.profile_name,
-        "against": question.against_name,
-        "target": {
-            "arch": difference.arch,
-            "kernel": ".".join(map(str, question.target.kernel)),
-            "capabilities": sorted(question.target.capabilities),
-        },
-        "syscall_table": table_source(),
-        "wider": difference.wider,
-        "removed": list(difference.removed),
-        "kept": list(difference.kept),
-        "narrowed": [{"name": one.name, "refused": one.call()} for one in difference.narrowed],
-        "widened": [{"name": one.name, "allowed": one.call()} for one in difference.widened],
-        "default_widened": difference.default_widened,
-        "architectures_added": list(difference.architectures_added),
-        "architectures_removed": list(difference.architectures_removed),
-        "refusals": [
-            {"before": show(one.before), "after": show(one.after), "names": list(one.names)}
-            for one in difference.refusals
-        ],
-        "findings": [asdict(one) for one in findings(difference)],
-    }
-
-
-def _section(title: str, names: tuple[str, ...] | list[str], *, named: bool = True) -> list[str]:
-    head = f"{title}: {len(names)}"
-    if not names or not named:
-        return [head]
-    body = textwrap.fill(
-        " ".join(names),
-        COLUMNS,
-        initial_indent="  ",
-        subsequent_indent="  ",
-        break_on_hyphens=False,
-    )
-    return [head, body]
+    return int(ExitCode.ANSWER_IS_NO if fails(found, fail_on) else ExitCode.OK)
 
 
 def _against(text: str, profile: Path, settings: Settings) -> tuple[Profile, str]:
