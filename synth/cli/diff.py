@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 
 from synth.baseline import available, load_baseline, newest
-from synth.capabilities import load_capabilities
 from synth.cli.common import Settings, clean, pass_settings
 from synth.cli.difference import (
     THRESHOLDS,
@@ -18,23 +16,23 @@ from synth.cli.difference import (
     as_text,
     fails,
 )
-from synth.config import capability_names
+from synth.cli.target import (
+    DEFAULT_KERNEL,
+    container_capabilities,
+    kernel_option,
+    profile_arch,
+)
 from synth.diff import compare_profiles, findings
 from synth.errors import DataError, ExitCode, UsageError
 from synth.files import dump_json, load_json, refuse_existing, write_atomic
 from synth.model import Profile, Target
 from synth.profile import load_profile
 from synth.syscalls import (
-    CAPABILITIES,
     DOCKER_DEFAULT_CAPABILITIES,
     SCMP_ARCHES,
-    arch_of_scmp,
 )
 
 DEFAULT_AGAINST = "docker-default"
-DEFAULT_KERNEL = "6.1"
-"""Old enough to be everywhere; Docker's rules by kernel ask for 4.8."""
-
 MAX_SIDE_FILE = 256 * 1024
 
 
@@ -106,8 +104,8 @@ def diff(
         refuse_existing(output, force=force)
     mine = load_profile(profile)
     other, name = _against(against, profile, settings)
-    added = _capabilities(profile, cap_add, settings)
-    target = Target(arch or _arch(mine), added, _kernel(kernel))
+    added = container_capabilities(profile, cap_add, settings)
+    target = Target(arch or profile_arch(mine), added, kernel_option(kernel))
     # The default is compared as it would be for a container with at least its own capabilities,
     # so that dropping one never looks like a widening.
     default = Target(target.arch, added | DOCKER_DEFAULT_CAPABILITIES, target.kernel)
@@ -164,38 +162,3 @@ def _named_baseline(path: Path) -> str | None:
             fix=f"name one with --against: {', '.join(available())}",
         )
     return name
-
-
-def _capabilities(profile: Path, added: tuple[str, ...], settings: Settings) -> frozenset[str]:
-    """Return the container's bounding set: what stands beside the profile, or Docker's default."""
-    typed = set(capability_names(added, "--cap-add"))
-    if "ALL" in typed:
-        return frozenset(CAPABILITIES)
-    path = profile.parent / "capabilities.json"
-    if not path.exists():
-        return DOCKER_DEFAULT_CAPABILITIES | typed
-    granted = frozenset(load_capabilities(path))
-    settings.note(f"capabilities from {path}", level=1)
-    if granted - DOCKER_DEFAULT_CAPABILITIES:
-        more = ", ".join(sorted(granted - DOCKER_DEFAULT_CAPABILITIES))
-        settings.warn(f"{path} grants {more}: what Docker allows with it does not count as wider")
-    return frozenset(granted | typed)
-
-
-def _kernel(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,3})\.(\d{1,4})", text, re.ASCII)
-    if not found:
-        raise UsageError(
-            f"not a kernel version: {text[:40]!r}",
-            where="--kernel",
-            slug="bad-kernel-version",
-            fix="write two numbers, such as 6.1",
-        )
-    return int(found[1]), int(found[2])
-
-
-def _arch(profile: Profile) -> str:
-    """Return the first architecture of the profile that we know; x86_64 if it names none."""
-    listed = [native for native, _ in profile.arch_map] or list(profile.architectures)
-    known = (arch_of_scmp(name) for name in listed)
-    return next((arch for arch in known if arch is not None), "x86_64")

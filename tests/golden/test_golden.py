@@ -54,3 +54,15 @@ def test_diff_of_everything(form: str, capsys: pytest.CaptureFixture[str]) -> No
     assert stop.value.code == 1
     text = capsys.readouterr().out.replace(f"{new.parent}/", "")
     compare(HERE / "diff" / f"everything.{form}", text)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_explain(
+    form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(HERE / "portable")  # lines break by the length of paths
+    arguments = ["--recording", str(SAMPLE), "--against", "docker-25.0", "--output", form]
+    with pytest.raises(SystemExit) as stop:
+        main(["explain", "clone", "seccomp.json", *arguments])
+    assert stop.value.code == 0
+    compare(HERE / "explain" / f"clone.{form}", capsys.readouterr().out)
