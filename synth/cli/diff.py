@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from synth.baseline import available, load_baseline, newest
+from synth.baseline import available, is_baseline, load_baseline, newest
 from synth.cli.common import Settings, clean, pass_settings
 from synth.cli.difference import (
     THRESHOLDS,
@@ -23,7 +23,7 @@ from synth.cli.target import (
     profile_arch,
 )
 from synth.diff import compare_profiles, findings
-from synth.errors import DataError, ExitCode, UsageError
+from synth.errors import DataError, ExitCode
 from synth.files import dump_json, load_json, refuse_existing, write_atomic
 from synth.model import Profile, Target
 from synth.profile import load_profile
@@ -140,12 +140,9 @@ def _against(text: str, profile: Path, settings: Settings) -> tuple[Profile, str
         why = "the newest default known" if named is None else "named in provenance.json"
         settings.note(f"comparing with {chosen.name}, {why}")
         return chosen.profile, chosen.name
-    if text in available():
-        return load_baseline(text).profile, text
-    if text.endswith(".json") or "/" in text or Path(text).exists():
+    if not is_baseline(text) and (text.endswith(".json") or "/" in text or Path(text).exists()):
         return load_profile(Path(text)), text
-    load_baseline(text)  # raises, with the names there are
-    raise UsageError("no such baseline", slug="no-such-baseline")  # pragma: no cover
+    return load_baseline(text).profile, text
 
 
 def _named_baseline(path: Path) -> str | None:
@@ -154,7 +151,7 @@ def _named_baseline(path: Path) -> str | None:
         return None
     document = load_json(path, limit=MAX_SIDE_FILE)
     name = document.get("baseline") if isinstance(document, dict) else None
-    if not isinstance(name, str) or name not in available():
+    if not isinstance(name, str) or not is_baseline(name):
         raise DataError(
             "names no baseline we have",
             where=str(path),
