@@ -8,11 +8,13 @@ the bits that masks look at, on either side of every constant.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from synth.conditions import OPERATORS
+from synth.diff import gate_changes
 from synth.errors import DataError
 from synth.inclusion import escape, escapes, inside
 from synth.model import Comparison, Gate, Profile, Rule, Target
@@ -141,3 +143,31 @@ def test_a_profile_is_inside_itself(profile: Profile, target: Target) -> None:
         assert inside(resolved, resolved) is None
     except DataError as error:
         assert error.slug == "conflicting-rules"
+
+
+@settings(max_examples=150, deadline=None)
+@given(profiles(), profiles(), st.sampled_from(TARGETS))
+def test_a_capability_that_only_one_profile_asks_for_is_found(
+    free: Profile, bound: Profile, target: Target
+) -> None:
+    found = {(one.capability, one.change.name) for one in gate_changes(free, bound, target)}
+    for one in gate_changes(free, bound, target):
+        without = replace(target, capabilities=target.capabilities - {one.capability})
+        holding = replace(target, capabilities=target.capabilities | {one.capability})
+        call = one.change.arguments
+        assert let_through(resolve(free, without), "x86_64", one.change.name, call)
+        assert not let_through(resolve(bound, without), "x86_64", one.change.name, call)
+        assert let_through(resolve(bound, holding), "x86_64", one.change.name, call)
+    for capability in ("CAP_SYS_ADMIN", "CAP_BPF"):
+        without = replace(target, capabilities=target.capabilities - {capability})
+        holding = replace(target, capabilities=target.capabilities | {capability})
+        freely, strictly = resolve(free, without), resolve(bound, without)
+        permitted = resolve(bound, holding)
+        for name in ("socket", "personality", "ioctl"):
+            expected = any(
+                let_through(freely, "x86_64", name, call)
+                and not let_through(strictly, "x86_64", name, call)
+                and let_through(permitted, "x86_64", name, call)
+                for call in WORLD["x86_64"]
+            )
+            assert ((capability, name) in found) is expected, (capability, name)

@@ -23,7 +23,7 @@ from synth.capabilities import derive_capabilities, load_capabilities
 from synth.conditions import MAX_VALUE, matches
 from synth.errors import DataError, HostError
 from synth.evidence import combine
-from synth.faithful import faithful
+from synth.faithful import disagreement, faithful
 from synth.generate import generate
 from synth.model import Answer, Comparison, FilterRules, Profile, Rule, Target
 from synth.profile import load_profile, resolve
@@ -360,6 +360,34 @@ def test_the_miscompilations_that_are_documented(row: tuple[str, ...]) -> None:
     if run(program, number, "x86_64", call) != (ALLOW if compiled == "allowed" else EPERM):
         assert VERSION > (2, 6, 1), "no longer so: the table is out of date"
         pytest.skip("mended in this libseccomp")
+
+
+@pytest.mark.parametrize("text", sorted({row[0] for row in ROWS}))
+def test_a_miscompilation_is_found_with_a_call_that_shows_it(text: str) -> None:
+    given = [
+        Rule(("personality",), "SCMP_ACT_ALLOW", comparisons=one) for one in conditions_of(text)
+    ]
+    profile = Profile("SCMP_ACT_ERRNO", tuple(given), architectures=("SCMP_ARCH_X86_64",))
+    target = Target("x86_64", frozenset(), (6, 1))
+    resolved, program = resolve(profile, target), compile_rules(filter_rules(profile, target))
+    call = disagreement(resolved, program, "personality", "x86_64")
+    if call is None:
+        assert VERSION > (2, 6, 1)
+        pytest.skip("mended in this libseccomp")
+    meant = resolved.decide("x86_64", "personality", call)
+    assert run(program, 135, "x86_64", call) != meant
+
+
+@pytest.mark.parametrize("name", available())
+def test_no_default_is_compiled_wrongly(name: str) -> None:
+    target = Target("x86_64", DOCKER_DEFAULT_CAPABILITIES, (6, 1))
+    profile = load_baseline(name).profile
+    resolved, program = resolve(profile, target), compile_rules(filter_rules(profile, target))
+    for arch in resolved.arches():
+        for syscall in sorted(resolved.ruled(arch)):
+            if resolved.conditions(syscall, arch):
+                assert disagreement(resolved, program, syscall, arch) is None
+                assert faithful(one for one, _ in resolved.conditions(syscall, arch))
 
 
 def test_the_table_has_rows_of_both_kinds() -> None:
