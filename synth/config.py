@@ -11,8 +11,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-
 from synth.errors import UsageError
 from synth.files import parse_json, read_bounded
 from synth.model import Container, Workload
@@ -157,6 +155,8 @@ def _command(value: str | list[str]) -> tuple[str, ...]:
 
 
 def _check_schema(document: dict[str, Any], where: str) -> None:
+    import jsonschema  # a tenth of the time a short command takes
+
     schema = parse_json(
         resources.files("synth.schemas").joinpath("config-1.0.0.json").read_bytes(),
         where="config schema",

@@ -11,12 +11,13 @@ import json
 import re
 from collections.abc import Mapping
 from importlib import resources
-from typing import Any
-
-import jsonschema
-from referencing import Registry, Resource
+from typing import TYPE_CHECKING, Any
 
 from synth.errors import DataError
+from synth.quickcheck import certainly_valid
+
+if TYPE_CHECKING:
+    import jsonschema
 
 WIDTH = 140
 """Columns that one line of our compact JSON fills at most, if it can be broken."""
@@ -43,7 +44,10 @@ def check_document(
             f"not a {name}", where=where, slug="wrong-schema", fix=f"name a {name} file"
         )
     version = _check_version(document.get("schema_version"), name, versions, where)
-    error = next(_validator(f"{name}-{version}.json").iter_errors(document), None)
+    file = f"{name}-{version}.json"
+    if certainly_valid(document, file):
+        return document
+    error = next(_validator(file).iter_errors(document), None)
     if error is not None:
         raise bad_document(f"{_place(error)}: {_explain(error)}", where)
     _check_text(document, where)
@@ -70,13 +74,19 @@ def compact_json(document: Mapping[str, Any]) -> str:
     return _render(document, 0, 0) + "\n"
 
 
+_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False).encode
+
+
 def _render(value: Any, indent: int, taken: int) -> str:
-    line = json.dumps(value, ensure_ascii=True, allow_nan=False)
-    if not isinstance(value, dict | list) or not value or taken + len(line) <= WIDTH:
-        return line
+    if not isinstance(value, dict | list) or not value:
+        return _encode(value)
+    if not _longer(value, WIDTH - taken):
+        line = _encode(value)
+        if taken + len(line) <= WIDTH:
+            return line
     pad = " " * (indent + 2)
     if isinstance(value, dict):
-        keys = [json.dumps(key, ensure_ascii=True) for key in value]
+        keys = [_encode(key) for key in value]
         parts = [
             f"{key}: {_render(one, indent + 2, indent + len(key) + 5)}"
             for key, one in zip(keys, value.values(), strict=True)
@@ -84,6 +94,17 @@ def _render(value: Any, indent: int, taken: int) -> str:
         return "{\n" + ",\n".join(pad + part for part in parts) + "\n" + " " * indent + "}"
     parts = [_render(one, indent + 2, indent + 3) for one in value]
     return "[\n" + ",\n".join(pad + part for part in parts) + "\n" + " " * indent + "]"
+
+
+def _longer(value: dict[str, Any] | list[Any], width: int) -> bool:
+    """Tell whether the line is certainly longer than ``width``, without writing it.
+
+    Each member takes three characters or more, its separator included.
+    """
+    if 3 * len(value) > width:
+        return True
+    members = value.values() if isinstance(value, dict) else value
+    return any(isinstance(one, dict | list) and _longer(one, width) for one in members)
 
 
 def _check_version(given: object, name: str, versions: tuple[str, ...], where: str) -> str:
@@ -105,6 +126,9 @@ def _check_version(given: object, name: str, versions: tuple[str, ...], where: s
 
 @functools.cache
 def _validator(name: str) -> jsonschema.Draft202012Validator:
+    import jsonschema  # a tenth of the time a short command takes
+    from referencing import Registry, Resource
+
     documents = [
         json.loads(entry.read_text(encoding="utf-8"))
         for entry in sorted(resources.files("synth.schemas").iterdir(), key=lambda one: one.name)

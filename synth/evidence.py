@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, NamedTuple
 
 from synth.errors import DataError
@@ -118,10 +119,48 @@ class Evidence:
 
 def combine(recordings: Sequence[Recording]) -> Evidence:
     """Return the union of ``recordings``; there must be at least one."""
-    evidence = _single(recordings[0])
-    for recording in recordings[1:]:
-        evidence = merge(evidence, _single(recording))
-    return evidence
+    syscalls: dict[tuple[str, str], set[Use]] = {}
+    values: dict[tuple[str, str], set[Value]] = {}
+    unknown: set[tuple[str, str, int]] = set()
+    refusals: set[Refusal] = set()
+    capabilities: dict[str, set[Grant]] = {}
+    # One set for all, grown in place: merging them one by one would copy everything each time.
+    for run in (run for recording in recordings for run in recording.runs):
+        for use in run.syscalls:
+            uses = syscalls.setdefault((use.arch, use.name), set())
+            uses.add(Use(use.phase, run.workload, use.program))
+            uses.update(Use(use.phase, run.workload, program) for program in use.others)
+        for seen in run.arguments:
+            key = (seen.arch, seen.name)
+            if not seen.pointed:
+                values.setdefault(key, set()).update(
+                    Value(index, mask, row[column], run.workload)
+                    for row in seen.values
+                    for column, (index, mask) in enumerate(seen.fields)
+                )
+        _add_unknown(unknown, run)
+        refusals.update(
+            Refusal(one.arch, one.name, one.errno, one.arguments, run.workload, one.program)
+            for one in run.denials
+        )
+        for granted in run.capabilities:
+            capabilities.setdefault(granted.name, set()).add(
+                Grant(run.workload, granted.program, granted.syscall)
+            )
+    notes = {recording.health.capabilities for recording in recordings} - {"recorded"}
+    return Evidence(
+        syscalls=_frozen(syscalls),
+        values=_frozen(values),
+        unknown=frozenset(unknown),
+        refusals=frozenset(refusals),
+        capabilities=_frozen(capabilities),
+        capability_notes=frozenset(notes),
+        subjects=frozenset(recording.subject for recording in recordings),
+        hosts=frozenset(recording.host for recording in recordings),
+        filters=frozenset(recording.filter for recording in recordings),
+        problems=frozenset(one for recording in recordings for one in _problems(recording)),
+        digests=frozenset(recording_digest(recording) for recording in recordings),
+    )
 
 
 def merge(first: Evidence, second: Evidence) -> Evidence:
@@ -139,63 +178,17 @@ def merge(first: Evidence, second: Evidence) -> Evidence:
     return Evidence(**merged)
 
 
-def _single(recording: Recording) -> Evidence:
-    syscalls: dict[tuple[str, str], set[Use]] = {}
-    values: dict[tuple[str, str], set[Value]] = {}
-    unknown: set[tuple[str, str, int]] = set()
-    refusals: set[Refusal] = set()
-    capabilities: dict[str, set[Grant]] = {}
-    for run in recording.runs:
-        for use in run.syscalls:
-            key = (use.arch, use.name)
-            syscalls.setdefault(key, set()).update(
-                Use(use.phase, run.workload, program) for program in (use.program, *use.others)
-            )
-        for seen in run.arguments:
-            key = (seen.arch, seen.name)
-            if not seen.pointed:
-                values.setdefault(key, set()).update(
-                    Value(index, mask, row[column], run.workload)
-                    for row in seen.values
-                    for column, (index, mask) in enumerate(seen.fields)
-                )
-        unknown |= _unknown(run)
-        refusals.update(
-            Refusal(one.arch, one.name, one.errno, one.arguments, run.workload, one.program)
-            for one in run.denials
-        )
-        for granted in run.capabilities:
-            capabilities.setdefault(granted.name, set()).add(
-                Grant(run.workload, granted.program, granted.syscall)
-            )
-    note = recording.health.capabilities
-    return Evidence(
-        syscalls=_frozen(syscalls),
-        values=_frozen(values),
-        unknown=frozenset(unknown),
-        refusals=frozenset(refusals),
-        capabilities=_frozen(capabilities),
-        capability_notes=frozenset(() if note == "recorded" else (note,)),
-        subjects=frozenset((recording.subject,)),
-        hosts=frozenset((recording.host,)),
-        filters=frozenset((recording.filter,)),
-        problems=frozenset(_problems(recording)),
-        digests=frozenset((recording_digest(recording),)),
-    )
+def _add_unknown(unknown: set[tuple[str, str, int]], run: Run) -> None:
+    """Add the arguments of a run's calls whose values are not all in it."""
+    known = {(seen.arch, seen.name): _known_positions(seen) for seen in run.arguments}
+    for key in {(use.arch, use.name) for use in run.syscalls} | known.keys():
+        unknown |= _triples(key, known.get(key, frozenset()))
 
 
-def _unknown(run: Run) -> set[tuple[str, str, int]]:
-    """Return the arguments of a run's calls whose values are not all in it."""
-    known: dict[tuple[str, str], frozenset[int]] = {
-        (use.arch, use.name): frozenset() for use in run.syscalls
-    }
-    known |= {(seen.arch, seen.name): _known_positions(seen) for seen in run.arguments}
-    return {
-        (*key, position)
-        for key, positions in known.items()
-        for position in range(ARGUMENTS)
-        if position not in positions
-    }
+@cache
+def _triples(key: tuple[str, str], known: frozenset[int]) -> frozenset[tuple[str, str, int]]:
+    """Return ``(arch, name, position)`` of all positions but the known ones."""
+    return frozenset((*key, one) for one in range(ARGUMENTS) if one not in known)
 
 
 def _known_positions(seen: ArgumentUse) -> frozenset[int]:

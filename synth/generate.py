@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from synth.conditions import witness
 from synth.evidence import Evidence
 from synth.grouping import rules_of
+from synth.inclusion import inside
 from synth.model import Finding, Profile, Target
 from synth.narrow import Conditions, conditions_of, families
 from synth.profile_format import ERRNO
@@ -98,10 +98,9 @@ def _refusals(
 
 def _require_inside(result: Resolved, limit: Resolved) -> None:
     """Check the promise of every profile; a failure is a bug, not an input."""
-    for name in sorted(result.names()):
-        call = witness(result.allowed(name), limit.allowed(name))
-        if call is not None:
-            raise RuntimeError(f"the profile allows {name}{call}, which the baseline refuses")
+    call = inside(result, limit)
+    if call is not None:
+        raise RuntimeError(f"the profile allows {call}, which the baseline refuses")
 
 
 def _findings(

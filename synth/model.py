@@ -310,6 +310,21 @@ Conjunction = tuple[Comparison, ...]
 """Conditions that must all hold; ``()`` always holds."""
 
 
+@dataclass(frozen=True, slots=True)
+class FilterRules:
+    """What a container runtime hands to libseccomp for one container on one host.
+
+    ``arch`` is the native architecture by our name, ``architectures`` are ``SCMP_ARCH_…``, the
+    native one first.  ``rules`` are a syscall's name, its answer and the condition, in the
+    profile's order and without those that answer as ``default`` does.
+    """
+
+    arch: str
+    default: Answer
+    architectures: tuple[str, ...]
+    rules: tuple[tuple[str, Answer, Conjunction], ...]
+
+
 # ---------------------------------------------------------------- findings
 
 

@@ -92,7 +92,12 @@ def _socket(base: tuple[Conjunction, ...], evidence: Evidence, tightness: Tightn
         for family in sorted(wanted - set(NEVER_FAMILIES))
         if witness([(Comparison(0, EQ, family),)], base) is None
     )
-    refused = tuple(((Comparison(0, EQ, family),), EPERM) for family in sorted(NEVER_FAMILIES))
+    # On x86 every rule for socket is one for socketcall(1) too, and two answers there are refused.
+    refused = tuple(
+        ((Comparison(0, EQ, family),), EPERM)
+        for family in sorted(NEVER_FAMILIES)
+        if "x86" not in evidence.foreign_arches()
+    )
     if known is None:
         return Conditions(allowed, refused, "all families but AF_ALG and AF_VSOCK")
     names = ", ".join(

@@ -9,9 +9,9 @@ from typing import Any
 from synth.files import load_json
 from synth.model import Comparison, Gate, Profile, Rule
 from synth.profile_reader import parse_profile
-from synth.resolve import Resolved, resolve
+from synth.resolve import Resolved, decide, resolve
 
-__all__ = ["Resolved", "dump_profile", "load_profile", "parse_profile", "resolve"]
+__all__ = ["Resolved", "decide", "dump_profile", "load_profile", "parse_profile", "resolve"]
 
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
 """Largest profile we read; engines take 3 MB without complaint, ours are under 20 kB."""

@@ -28,9 +28,12 @@ def parse_kernel(text: str) -> tuple[int, int] | None:
 
 
 def answer_of(action: str, errno: int | None) -> Answer:
-    """Return what a rule answers; an errno that is not given is EPERM."""
+    """Return what a rule answers; an errno that is not given is EPERM.
+
+    ``SCMP_ACT_KILL`` is the old name of ``SCMP_ACT_KILL_THREAD``.
+    """
     if action != words.ERRNO:
-        return Answer(action)
+        return Answer("SCMP_ACT_KILL_THREAD" if action == "SCMP_ACT_KILL" else action)
     return Answer(action, words.EPERM if errno is None else errno)
 
 

@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
-from synth.baseline import available, load_baseline, newest
-from synth.capabilities import load_capabilities
+from synth.baseline import available, is_baseline, load_baseline, newest
 from synth.cli.common import Settings, clean, pass_settings
-from synth.config import capability_names
-from synth.diff import Difference, compare, findings, show
-from synth.errors import DataError, ExitCode, UsageError
+from synth.cli.difference import (
+    THRESHOLDS,
+    Question,
+    as_document,
+    as_markdown,
+    as_text,
+    fails,
+)
+from synth.cli.target import (
+    DEFAULT_KERNEL,
+    container_capabilities,
+    kernel_option,
+    profile_arch,
+)
+from synth.diff import compare_profiles, findings
+from synth.errors import DataError, ExitCode
 from synth.files import dump_json, load_json, refuse_existing, write_atomic
 from synth.model import Profile, Target
-from synth.profile import load_profile, resolve
+from synth.profile import load_profile
 from synth.syscalls import (
-    CAPABILITIES,
     DOCKER_DEFAULT_CAPABILITIES,
     SCMP_ARCHES,
-    arch_of_scmp,
-    table_source,
 )
 
 DEFAULT_AGAINST = "docker-default"
-DEFAULT_KERNEL = "6.1"
-"""Old enough to be everywhere; Docker's rules by kernel ask for 4.8."""
-
 MAX_SIDE_FILE = 256 * 1024
-COLUMNS = 100
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is compared with what, and for which container and host."""
-
-    profile_name: str
-    against_name: str
-    target: Target
-    added: tuple[str, ...]
 
 
 @click.command()
@@ -54,7 +45,21 @@ class Question:
     metavar="BASELINE|FILE",
     help="A baseline's name or another profile; by default the baseline the profile was made from.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    show_default=True,
+)
+@click.option(
+    "--fail-on",
+    multiple=True,
+    type=click.Choice(THRESHOLDS),
+    default=("widened",),
+    show_default=True,
+    help="Exit with 1 on this kind of difference; repeatable.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.")
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @click.option(
@@ -77,6 +82,7 @@ def diff(
     profile: Path,
     against: str,
     form: str,
+    fail_on: tuple[str, ...],
     output: Path | None,
     force: bool,
     kernel: str,
@@ -85,24 +91,26 @@ def diff(
 ) -> int:
     """Compare a profile with Docker's default or with another profile.
 
-    Compares argument conditions, not only names.  Exits with 1 if PROFILE lets anything through
-    that the other one does not; with -v it names the calls whose errno differs as well.
+    Compares argument conditions, not only names, on every architecture, and gives an example call
+    for each difference.  Exits with 1 if PROFILE lets anything through that the other one does
+    not, or on what --fail-on names; -v names the calls whose errno differs as well.
 
     \b
     Example:
       seccomp-synth diff out/seccomp.json
-      seccomp-synth diff out/seccomp.json --against docker-25.0 --format json -o diff.json
+      seccomp-synth diff new.json --against old.json --fail-on any --format markdown -o diff.md
     """
     if output is not None:
         refuse_existing(output, force=force)
     mine = load_profile(profile)
     other, name = _against(against, profile, settings)
-    added = _capabilities(profile, cap_add, settings)
-    target = Target(arch or _arch(mine), added, _kernel(kernel))
+    added = container_capabilities(profile, cap_add, settings)
+    target = Target(arch or profile_arch(mine), added, kernel_option(kernel))
     # The default is compared as it would be for a container with at least its own capabilities,
     # so that dropping one never looks like a widening.
     default = Target(target.arch, added | DOCKER_DEFAULT_CAPABILITIES, target.kernel)
-    difference = compare(resolve(mine, target), resolve(other, default), arch=target.arch)
+    difference = compare_profiles(mine, other, target, default)
+    found = findings(difference, kept=True)
     question = Question(
         str(profile).replace("\n", " "),
         name.replace("\n", " "),
@@ -110,82 +118,18 @@ def diff(
         tuple(sorted(added - DOCKER_DEFAULT_CAPABILITIES)),
     )
     if form == "json":
-        text = dump_json(as_document(question, difference))
+        text = dump_json(as_document(question, found, wider=difference.wider))
+    elif form == "markdown":
+        text = as_markdown(question, found)
     else:
-        text = as_text(question, difference, verbose=settings.verbosity > 0)
+        text = as_text(question, found, verbose=settings.verbosity > 0)
     text = clean(text)
     if output is None:
         click.echo(text, nl=False)
     else:
         write_atomic(output, text, force=force)
         settings.note(f"wrote {output}")
-    return int(ExitCode.ANSWER_IS_NO if difference.wider else ExitCode.OK)
-
-
-def as_text(question: Question, difference: Difference, *, verbose: bool) -> str:
-    """Return the comparison for people; names of changed refusals only if ``verbose``."""
-    kernel = ".".join(map(str, question.target.kernel))
-    host = f"{difference.arch}, kernel {kernel}"
-    if question.added:
-        host += ", " + ", ".join(question.added)
-    lines = [
-        f"{question.profile_name} compared with {question.against_name} ({host})",
-        *_section("removed", difference.removed),
-        *_section("kept", difference.kept),
-        *_section("narrowed", [change.name for change in difference.narrowed]),
-        *_section("widened", [change.name for change in difference.widened]),
-        *(f"  lets through {change.call()}" for change in difference.widened),
-    ]
-    if difference.default_widened:
-        lines.append("widened: every syscall without a rule is allowed")
-    lines += [f"widened: admits {one}" for one in difference.architectures_added]
-    lines += [f"removed: kills callers of {one}" for one in difference.architectures_removed]
-    for one in difference.refusals:
-        lines += _section(f"{show(one.before)} is now {show(one.after)}", one.names, named=verbose)
-    return "\n".join(lines) + "\n"
-
-
-def as_document(question: Question, difference: Difference) -> dict[str, Any]:
-    """Return the comparison for programs."""
-    return {
-        "schema": "seccomp-synth/difference",
-        "schema_version": "1.0.0",
-        "profile": question.profile_name,
-        "against": question.against_name,
-        "target": {
-            "arch": difference.arch,
-            "kernel": ".".join(map(str, question.target.kernel)),
-            "capabilities": sorted(question.target.capabilities),
-        },
-        "syscall_table": table_source(),
-        "wider": difference.wider,
-        "removed": list(difference.removed),
-        "kept": list(difference.kept),
-        "narrowed": [{"name": one.name, "refused": one.call()} for one in difference.narrowed],
-        "widened": [{"name": one.name, "allowed": one.call()} for one in difference.widened],
-        "default_widened": difference.default_widened,
-        "architectures_added": list(difference.architectures_added),
-        "architectures_removed": list(difference.architectures_removed),
-        "refusals": [
-            {"before": show(one.before), "after": show(one.after), "names": list(one.names)}
-            for one in difference.refusals
-        ],
-        "findings": [asdict(one) for one in findings(difference)],
-    }
-
-
-def _section(title: str, names: tuple[str, ...] | list[str], *, named: bool = True) -> list[str]:
-    head = f"{title}: {len(names)}"
-    if not names or not named:
-        return [head]
-    body = textwrap.fill(
-        " ".join(names),
-        COLUMNS,
-        initial_indent="  ",
-        subsequent_indent="  ",
-        break_on_hyphens=False,
-    )
-    return [head, body]
+    return int(ExitCode.ANSWER_IS_NO if fails(found, fail_on) else ExitCode.OK)
 
 
 def _against(text: str, profile: Path, settings: Settings) -> tuple[Profile, str]:
@@ -196,12 +140,9 @@ def _against(text: str, profile: Path, settings: Settings) -> tuple[Profile, str
         why = "the newest default known" if named is None else "named in provenance.json"
         settings.note(f"comparing with {chosen.name}, {why}")
         return chosen.profile, chosen.name
-    if text in available():
-        return load_baseline(text).profile, text
-    if text.endswith(".json") or "/" in text or Path(text).exists():
+    if not is_baseline(text) and (text.endswith(".json") or "/" in text or Path(text).exists()):
         return load_profile(Path(text)), text
-    load_baseline(text)  # raises, with the names there are
-    raise UsageError("no such baseline", slug="no-such-baseline")  # pragma: no cover
+    return load_baseline(text).profile, text
 
 
 def _named_baseline(path: Path) -> str | None:
@@ -210,7 +151,7 @@ def _named_baseline(path: Path) -> str | None:
         return None
     document = load_json(path, limit=MAX_SIDE_FILE)
     name = document.get("baseline") if isinstance(document, dict) else None
-    if not isinstance(name, str) or name not in available():
+    if not isinstance(name, str) or not is_baseline(name):
         raise DataError(
             "names no baseline we have",
             where=str(path),
@@ -218,38 +159,3 @@ def _named_baseline(path: Path) -> str | None:
             fix=f"name one with --against: {', '.join(available())}",
         )
     return name
-
-
-def _capabilities(profile: Path, added: tuple[str, ...], settings: Settings) -> frozenset[str]:
-    """Return the container's bounding set: what stands beside the profile, or Docker's default."""
-    typed = set(capability_names(added, "--cap-add"))
-    if "ALL" in typed:
-        return frozenset(CAPABILITIES)
-    path = profile.parent / "capabilities.json"
-    if not path.exists():
-        return DOCKER_DEFAULT_CAPABILITIES | typed
-    granted = frozenset(load_capabilities(path))
-    settings.note(f"capabilities from {path}", level=1)
-    if granted - DOCKER_DEFAULT_CAPABILITIES:
-        more = ", ".join(sorted(granted - DOCKER_DEFAULT_CAPABILITIES))
-        settings.warn(f"{path} grants {more}: what Docker allows with it does not count as wider")
-    return frozenset(granted | typed)
-
-
-def _kernel(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,3})\.(\d{1,4})", text, re.ASCII)
-    if not found:
-        raise UsageError(
-            f"not a kernel version: {text[:40]!r}",
-            where="--kernel",
-            slug="bad-kernel-version",
-            fix="write two numbers, such as 6.1",
-        )
-    return int(found[1]), int(found[2])
-
-
-def _arch(profile: Profile) -> str:
-    """Return the first architecture of the profile that we know; x86_64 if it names none."""
-    listed = [native for native, _ in profile.arch_map] or list(profile.architectures)
-    known = (arch_of_scmp(name) for name in listed)
-    return next((arch for arch in known if arch is not None), "x86_64")

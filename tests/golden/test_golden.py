@@ -36,10 +36,33 @@ def test_synth(tmp_path: Path, tightness: str) -> None:
         compare(HERE / tightness / path.name, path.read_text())
 
 
-def test_diff(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_diff(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     profile = HERE / "portable" / "seccomp.json"
     with pytest.raises(SystemExit) as stop:
-        main(["diff", str(profile), "--against", "docker-25.0"])
+        main(["diff", str(profile), "--against", "docker-25.0", "--format", form])
     assert stop.value.code == 0
     text = capsys.readouterr().out.replace(str(profile), "seccomp.json")
-    compare(HERE / "diff.txt", text)
+    compare(HERE / "diff" / f"narrower.{form}", text)
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_diff_of_everything(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    new, old = HERE / "diff" / "new.json", HERE / "diff" / "old.json"
+    with pytest.raises(SystemExit) as stop:
+        main(["-v", "diff", str(new), "--against", str(old), "--format", form])
+    assert stop.value.code == 1
+    text = capsys.readouterr().out.replace(f"{new.parent}/", "")
+    compare(HERE / "diff" / f"everything.{form}", text)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_explain(
+    form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(HERE / "portable")  # lines break by the length of paths
+    arguments = ["--recording", str(SAMPLE), "--against", "docker-25.0", "--output", form]
+    with pytest.raises(SystemExit) as stop:
+        main(["explain", "clone", "seccomp.json", *arguments])
+    assert stop.value.code == 0
+    compare(HERE / "explain" / f"clone.{form}", capsys.readouterr().out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ def save(path: Path, *names: str) -> Path:
     rules = (Rule(tuple(names), "SCMP_ACT_ALLOW"),)
     path.write_text(dump_profile(Profile("SCMP_ACT_ERRNO", rules, 1, arch_map=MAP)))
     return path
+
+
+def counts(text: str) -> dict[str, int]:
+    """Return the table at the top of the output: kind of difference -> number."""
+    rows = re.findall(r"^([a-z][a-z ]*?) {2,}(\d+)(?:  SS.*)?$", text, re.MULTILINE)
+    return {word: int(count) for word, count in rows}
 
 
 @pytest.fixture
@@ -56,22 +63,32 @@ def test_a_smaller_profile_exits_with_0(small: Path, capsys: pytest.CaptureFixtu
     assert typed("diff", small) == 0
     out, err = capsys.readouterr()
     assert "comparing with moby-profiles-0.2.3, the newest default known" in err
-    assert "kept: 2\n" in out
-    assert "widened: 0\n" in out
+    assert counts(out)["kept"] == 2
+    assert counts(out)["widened"] == 0
+    assert counts(out)["architectures removed"] == 2
     assert " openat " in out
-    assert "removed: kills callers of SCMP_ARCH_X32\n" in out
+    assert "  SCMP_ARCH_X32 is not admitted: its calls kill the caller\n" in out
 
 
-def test_what_is_kept_is_named(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert typed("-v", "diff", small) == 0
-    assert "kept: 2\n  read write\n" in capsys.readouterr().out
+def test_names_are_listed_and_changed_errnos_with_v(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = small.parent / "other.json"
+    other.write_text(small.read_text().replace('"defaultErrnoRet": 1', '"defaultErrnoRet": 38'))
+    assert typed("diff", small, "--against", other) == 0
+    plain = capsys.readouterr().out
+    assert "kept:\n  read write\n" in plain
+    assert "  refused calls answer EPERM instead of ENOSYS\n" in plain
+    assert "clock_nanosleep" not in plain
+    assert typed("-v", "diff", small, "--against", other) == 0
+    assert "clock_nanosleep" in capsys.readouterr().out
 
 
 def test_a_wider_profile_exits_with_1(wide: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert typed("diff", wide) == 1
     out = capsys.readouterr().out
-    assert "widened: 2\n  mount unshare\n" in out
-    assert "lets through mount(…)" in out
+    assert counts(out)["widened"] == 2
+    assert "  mount allows calls that the other profile refuses: mount(…)\n" in out
 
 
 def test_a_granted_capability_explains_a_rule(
@@ -132,14 +149,26 @@ def test_json_says_everything(wide: Path, capsys: pytest.CaptureFixture[str]) ->
     assert document["schema"] == "seccomp-synth/difference"
     assert document["against"] == "docker-25.0"
     assert document["wider"] is True
-    assert document["widened"][0] == {"name": "mount", "allowed": "mount(…)"}
-    assert document["kept"] == ["read"]
+    assert document["summary"] == {
+        "kept": 1,
+        "removed": 300,
+        "narrowed": 0,
+        "widened": 2,
+        "architectures_added": 0,
+        "ungated": 0,
+        "doubtful": 0,
+        "errno_changed": 1,
+        "gated": 0,
+        "architectures_removed": 2,
+    }
+    assert document["findings"][0]["evidence"] == ["mount(…)"]
     assert document["target"]["kernel"] == "6.1"
     assert [one["id"] for one in document["findings"]][:3] == ["SS103", "SS103", "SS101"]
+    assert document["findings"][-1]["id"] == "SS111"
 
 
 def test_output_is_the_same_every_time(wide: Path, tmp_path: Path) -> None:
-    for form in ("text", "json"):
+    for form in ("text", "json", "markdown"):
         first, second = tmp_path / f"1.{form}", tmp_path / f"2.{form}"
         for path in (first, second):
             assert typed("diff", wide, "--format", form, "-o", path) == 1
@@ -152,7 +181,7 @@ def test_an_existing_file_is_not_overwritten(small: Path, tmp_path: Path) -> Non
     assert typed("diff", small, "-o", taken) == 2
     assert taken.read_text() == "mine"
     assert typed("diff", small, "-o", taken, "--force") == 0
-    assert "kept: 2" in taken.read_text()
+    assert counts(taken.read_text())["kept"] == 2
 
 
 @pytest.mark.parametrize(
@@ -219,6 +248,63 @@ def test_a_default_compared_with_itself_is_all_kept(
     path.write_text(dump_profile(load_baseline("docker-25.0").profile))
     assert typed("diff", path, "--against", "docker-25.0") == 0
     out = capsys.readouterr().out
-    assert "removed: 0\n" in out
-    assert "narrowed: 0\nwidened: 0\n" in out
+    assert {word: count for word, count in counts(out).items() if count} == {"kept": 301}
     assert os.sep in out
+
+
+@pytest.mark.parametrize(
+    ("rule", "other", "kinds"),
+    [
+        ({"names": ["read", "mount"]}, {"names": ["read"]}, {"widened"}),
+        ({"names": ["read"]}, {"names": ["read", "write"]}, {"removed"}),
+        (
+            {"names": ["read"], "args": [{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}]},
+            {"names": ["read"]},
+            {"narrowed"},
+        ),
+        ({"names": ["read"], "errno": 38}, {"names": ["read"]}, {"errno"}),
+        (
+            {"names": ["chroot"]},
+            {"names": ["chroot"], "includes": {"caps": ["CAP_SYS_CHROOT"]}},
+            {"capability"},
+        ),
+        (
+            {"names": ["chroot"], "includes": {"caps": ["CAP_SYS_CHROOT"]}},
+            {"names": ["chroot"]},
+            {"capability"},
+        ),
+        ({"names": ["read"], "arch": "SCMP_ARCH_X86"}, {"names": ["read"]}, {"widened"}),
+        ({"names": ["read"]}, {"names": ["read"], "arch": "SCMP_ARCH_X86"}, {"removed"}),
+        ({"names": ["read"]}, {"names": ["read"]}, set()),
+    ],
+)
+def test_what_a_difference_fails_on(
+    tmp_path: Path, rule: dict[str, Any], other: dict[str, Any], kinds: set[str]
+) -> None:
+    paths = []
+    for name, entry in (("new.json", dict(rule)), ("old.json", dict(other))):
+        arch, errno = entry.pop("arch", None), entry.pop("errno", 1)
+        document = {
+            "defaultAction": "SCMP_ACT_ERRNO",
+            "defaultErrnoRet": errno,
+            "architectures": ["SCMP_ARCH_X86_64", *([arch] if arch else [])],
+            "syscalls": [{**entry, "action": "SCMP_ACT_ALLOW"}],
+        }
+        paths.append(tmp_path / name)
+        paths[-1].write_text(json.dumps(document))
+    new, old = paths
+    for kind in ("removed", "narrowed", "widened", "capability", "doubtful", "errno"):
+        assert typed("diff", new, "--against", old, "--fail-on", kind) == int(kind in kinds), kind
+    assert typed("diff", new, "--against", old, "--fail-on", "any") == int(bool(kinds))
+    assert typed("diff", new, "--against", old, "--fail-on", "never") == 0
+    assert typed("diff", new, "--against", old) == int("widened" in kinds)
+    several = [word for kind in ("errno", "removed") for word in ("--fail-on", kind)]
+    assert typed("diff", new, "--against", old, *several) == int(bool(kinds & {"errno", "removed"}))
+
+
+def test_markdown_holds_hostile_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = save(tmp_path / "a`|<b>.json", "read")
+    assert typed("diff", path, "--format", "markdown") == 0
+    head = capsys.readouterr().out.splitlines()[0]
+    assert head.count("`") == 4
+    assert "'\\|<b>.json` compared with" in head

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from synth.errors import DataError, UsageError
 from synth.files import (
@@ -127,3 +131,38 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     stop.set()
     reader.join()
     assert all(entry[0] == entry[-1] and entry[1:-1] == "100000" for entry in seen)
+
+
+DEEP = st.recursive(
+    st.sampled_from(["1", '""', '"[["', '"]}"', r'"\"["', '"é"', "null"]),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda parts: "[" + ",".join(parts) + "]"),
+        inner.map(lambda part: '{"{[": ' + part + "}"),
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(DEEP, st.integers(0, 40))
+def test_nesting_is_bounded_exactly_whatever_strings_hold(text: str, more: int) -> None:
+    text = "[" * more + text + "]" * more
+
+    def depth(value: object) -> int:
+        if isinstance(value, dict | list):
+            members = value.values() if isinstance(value, dict) else value
+            return 1 + max(map(depth, members), default=0)
+        return 0
+
+    if depth(json.loads(text)) <= MAX_DEPTH:
+        assert parse_json(text.encode(), where="x") == json.loads(text)
+    else:
+        with pytest.raises(DataError, match="nested deeper"):
+            parse_json(text.encode(), where="x")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text('[]{}",\\ 1', max_size=80))
+def test_nothing_hostile_gets_past_the_bound(text: str) -> None:
+    with contextlib.suppress(DataError):
+        parse_json(text.encode(), where="x")

@@ -1,0 +1,54 @@
+"""Read the options that say for which container and host a profile is meant."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from synth.capabilities import load_capabilities
+from synth.cli.common import Settings
+from synth.config import capability_names
+from synth.errors import UsageError
+from synth.model import Profile
+from synth.syscalls import CAPABILITIES, DOCKER_DEFAULT_CAPABILITIES, arch_of_scmp
+
+DEFAULT_KERNEL = "6.1"
+"""Old enough to be everywhere; Docker's rules by kernel ask for 4.8."""
+
+
+def container_capabilities(
+    profile: Path | None, added: tuple[str, ...], settings: Settings
+) -> frozenset[str]:
+    """Return the container's bounding set: what stands beside the profile, or Docker's default."""
+    typed = set(capability_names(added, "--cap-add"))
+    if "ALL" in typed:
+        return frozenset(CAPABILITIES)
+    path = None if profile is None else profile.parent / "capabilities.json"
+    if path is None or not path.exists():
+        return DOCKER_DEFAULT_CAPABILITIES | typed
+    granted = frozenset(load_capabilities(path))
+    settings.note(f"capabilities from {path}", level=1)
+    if granted - DOCKER_DEFAULT_CAPABILITIES:
+        more = ", ".join(sorted(granted - DOCKER_DEFAULT_CAPABILITIES))
+        settings.warn(f"{path} grants {more}: what Docker allows with it does not count as wider")
+    return frozenset(granted | typed)
+
+
+def kernel_option(text: str) -> tuple[int, int]:
+    """Return the kernel version of ``--kernel``; raises ``UsageError``."""
+    found = re.fullmatch(r"(\d{1,3})\.(\d{1,4})", text, re.ASCII)
+    if not found:
+        raise UsageError(
+            f"not a kernel version: {text[:40]!r}",
+            where="--kernel",
+            slug="bad-kernel-version",
+            fix="write two numbers, such as 6.1",
+        )
+    return int(found[1]), int(found[2])
+
+
+def profile_arch(profile: Profile) -> str:
+    """Return the first architecture of the profile that we know; x86_64 if it names none."""
+    listed = [native for native, _ in profile.arch_map] or list(profile.architectures)
+    known = (arch_of_scmp(name) for name in listed)
+    return next((arch for arch in known if arch is not None), "x86_64")
