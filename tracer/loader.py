@@ -19,7 +19,7 @@ from synth.syscalls import syscall_number
 from tracer.arguments import POINTED, SPECS
 from tracer.bcc_import import load_bcc, stub_kernel_tree
 from tracer.btf import Btf
-from tracer.probes import unaudited_ranges, uses_v1_pids
+from tracer.probes import unaudited_ranges, uses_v1_pids, why_refused
 
 BPF_FOLDER = Path(__file__).parent / "bpf"
 SOURCES = ("maps", "scope", "syscalls", "denials", "capabilities")
@@ -115,11 +115,7 @@ class Probes:
             self._bpf = bcc.BPF(text=_source().encode(), cflags=options)
         except Exception as error:
             # bcc raises bare Exceptions, its compiler prints the reason itself
-            raise HostError(
-                f"the BPF programs cannot be compiled or loaded ({error})",
-                slug="bpf-load",
-                fix="run: seccomp-synth doctor",
-            ) from None
+            raise _refused(f"the BPF programs cannot be compiled or loaded ({error})") from None
         finally:
             tree.cleanup()
         _load_specs(self._bpf)
@@ -132,11 +128,7 @@ class Probes:
                     tp=tracepoint.encode(), fn_name=PROGRAMS[tracepoint].encode()
                 )
             except Exception as error:
-                raise HostError(
-                    f"the kernel refuses the probe on {tracepoint} ({error})",
-                    slug="bpf-load",
-                    fix="run: seccomp-synth doctor",
-                ) from None
+                raise _refused(f"the kernel refuses the probe on {tracepoint} ({error})") from None
 
     def table(self, name: str) -> Any:
         """Return the bcc table of the map ``name`` in maps.bpf.c."""
@@ -155,6 +147,17 @@ class Probes:
         if self._bpf is not None:
             self._bpf.cleanup()
             self._bpf = None
+
+
+def _refused(what: str) -> HostError:
+    reason = why_refused()
+    if reason:
+        return HostError(
+            f"{what}: {reason}",
+            slug="bpf-load",
+            fix="boot without lockdown=confidentiality (integrity will do)",
+        )
+    return HostError(what, slug="bpf-load", fix="run: seccomp-synth doctor, as root on the host")
 
 
 def _source() -> str:
