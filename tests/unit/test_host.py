@@ -15,7 +15,7 @@ import pytest
 
 from synth.cli.main import main
 from synth.errors import HostError
-from tracer import loader, probes
+from tracer import architecture, loader, probes
 from tracer.btf import Btf
 from tracer.docker_engine import DockerEngine, engine_url
 from tracer.engine import EngineInfo
@@ -45,7 +45,7 @@ def test_no_btf(tmp_path: Path) -> None:
 
 
 def test_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader.platform, "machine", lambda: "riscv64")
+    monkeypatch.setattr(architecture.platform, "machine", lambda: "riscv64")
     with pytest.raises(HostError, match="riscv64 is not supported"):
         loader.Probes()
 
