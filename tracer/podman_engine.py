@@ -22,7 +22,8 @@ from typing import Any
 
 import docker.errors
 
-from synth.errors import HostError, UsageError
+from synth.errors import HostError, SeccompSynthError, UsageError
+from synth.files import read_bounded
 from tracer.docker_engine import DockerEngine, require_this_kernel, rootless, translated
 from tracer.engine import EngineInfo, Running
 
@@ -70,10 +71,10 @@ class PodmanEngine(DockerEngine):
         running = super().find(reference)
         if running.profile is None or running.profile == "unconfined":
             return running
-        try:  # Podman names the file that it was made from
-            return replace(running, profile=Path(running.profile).read_text())
-        except (OSError, ValueError):
-            return running
+        with suppress(SeccompSynthError, UnicodeDecodeError):
+            # Podman names the file that it was made from, which may have gone since
+            return replace(running, profile=read_bounded(Path(running.profile)).decode())
+        return running
 
     def close(self) -> None:
         """Close the connections and end our service."""
