@@ -108,6 +108,42 @@ def test_a_recording_names_engine_and_runtime_and_has_its_calls(
     assert not {"mount", "pivot_root", "setns", "seccomp", "prctl"} & workload
 
 
+# Within the private mounts: a host that has cgroup v2 alone (whose controllers v1 may have here).
+UNIFIED = """
+    for one in $(awk '$3 ~ /^cgroup/ {print $2}' /proc/self/mounts | sort -r); do umount $one; done
+    umount /sys/fs/cgroup 2>/dev/null
+    mount -t cgroup2 none /sys/fs/cgroup || exit
+    awk 'NR > 1 {$2 = 0} {print}' /proc/cgroups >cgroups && mount --bind cgroups /proc/cgroups
+    sed -i 's/^log_driver.*/&\\npids_limit = 0/' /etc/containers/containers.conf
+"""
+
+
+def test_a_host_with_the_unified_hierarchy_alone(inside: Inside, tmp_path: Path) -> None:
+    """With runc: on cgroup v2 crun raises a limit, which takes a capability not all roots have."""
+    (tmp_path / "seccomp-synth.toml").write_text(
+        f"""
+        [container]
+        engine = "podman"
+        image = "{BASE}"
+        [[workload]]
+        name = "first"
+        run = "mkdir /tmp/x"
+        [[workload]]
+        name = "second"
+        run = "mkfifo /tmp/y"
+        mode = "exec"
+        """
+    )
+    inside(f"{UNIFIED}\n{SYNTH} record -o a.json --runtime runc")
+    recording = load(tmp_path / "a.json")
+    assert recording["host"]["cgroup"] == "v2"
+    assert recording["health"]["problems"] == []
+    assert names(recording, "runtime", "first") - SOMETIMES == STARTS["runc"]
+    assert "mkdir" in names(recording, "workload", "first")
+    assert "mknodat" in names(recording, "workload", "second")
+    assert not {"mkdir", "mknodat"} & names(recording, "workload", "main")
+
+
 def test_podman_is_found_where_no_docker_answers(inside: Inside, tmp_path: Path) -> None:
     hide = "test ! -e /var/run/docker.sock || mount --bind /dev/null /var/run/docker.sock"
     inside(f"{hide}; {SYNTH} record {BASE} -o a.json -- true")
