@@ -27,11 +27,15 @@ _MOUNT_PARTS = (2, 3)
 
 @dataclass(frozen=True)
 class Config:
-    """A project file's content.  ``name`` is the folder's unless the file says another."""
+    """A project file's content.  ``name`` is the folder's unless the file says another.
+
+    ``engine`` is ``docker``, ``podman`` or empty: what is there.
+    """
 
     name: str
     container: Container
     workloads: tuple[Workload, ...]
+    engine: str = ""
 
 
 def load_config(path: Path) -> Config:
@@ -53,7 +57,8 @@ def load_config(path: Path) -> Config:
             raise _bad(str(path), f"two workloads are named {one!r}")
         if one == "main":
             raise _bad(str(path), "'main' is the name of the container's own process")
-    return Config(name, _container(document["container"], path), workloads)
+    container = document["container"]
+    return Config(name, _container(container, path), workloads, container.get("engine", ""))
 
 
 def slug(text: str) -> str:

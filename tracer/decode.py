@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from synth.model import ArgumentUse, CapabilityUse, Denial, SyscallUse
-from synth.syscalls import CAPABILITIES, syscall_name
+from synth.syscalls import CAPABILITIES
+from tracer.architecture import of_machine
 from tracer.arguments import POINTED, SPECS
-from tracer.loader import BITS, COMPAT_BASE, X32_BASE
+from tracer.loader import BITS
 
 PHASES = ("workload", "runtime")
 
@@ -19,14 +20,8 @@ def program_of(raw: bytes) -> str:
 
 
 def identify(bit: int) -> tuple[str, int, str]:
-    """Return table, number and name of the syscall behind a bit."""
-    if bit >= X32_BASE:
-        arch, number = "x32", bit - X32_BASE
-    elif bit >= COMPAT_BASE:
-        arch, number = "x86", bit - COMPAT_BASE
-    else:
-        arch, number = "x86_64", bit
-    return arch, number, syscall_name(arch, number)
+    """Return table, number and name of the syscall behind a bit on this machine."""
+    return of_machine().identify(bit)
 
 
 def _is_set(words: Any, bit: int) -> bool:

@@ -8,7 +8,7 @@ so that no file has to outlive the container.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,20 +30,25 @@ DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 class DockerEngine:
     """An ``Engine`` on Docker's API.  ``url`` must name a socket of this host.
 
+    ``runtime`` is the OCI runtime for new containers; empty means the engine's own choice.
     Raises ``HostError`` when there is no engine, or it is on another machine.
     """
 
-    def __init__(self, url: str) -> None:
+    variable = "DOCKER_HOST"
+    how_to_start = "start docker (systemctl start docker)"
+
+    def __init__(self, url: str, runtime: str = "") -> None:
         address = urlsplit(url)
         if address.scheme != "unix":
             raise HostError(
                 f"the engine at {url} is not on this host; eBPF sees this host's kernel only",
                 slug="remote-engine",
-                fix="run it on the engine's host, or unset DOCKER_HOST",
+                fix=f"run it on the engine's host, or unset {self.variable}",
             )
-        self._url = url
+        self.url = url
+        self._runtime = runtime
         try:
-            with _translated("connect"):
+            with translated("connect"):
                 # untyped: the published stubs lack half of the low-level client
                 self._api: Any = docker.APIClient(base_url=url, version="auto", timeout=TIMEOUT_S)
         except (HostError, docker.errors.APIError) as error:
@@ -51,7 +56,7 @@ class DockerEngine:
             raise HostError(
                 f"no container engine answers at {url} ({reason})",
                 slug="no-engine",
-                fix="start docker (systemctl start docker), or set DOCKER_HOST to its socket",
+                fix=f"{self.how_to_start}, or set {self.variable} to its socket",
             ) from None
 
     def close(self) -> None:
@@ -60,23 +65,13 @@ class DockerEngine:
 
     def info(self) -> EngineInfo:
         """Return name, versions and seccomp support of the engine."""
-        with _translated("info"):
+        with translated("info"):
             info, version = self._api.info(), self._api.version()
         options = [str(option) for option in info.get("SecurityOptions") or []]
-        runtime = str(info.get("DefaultRuntime", ""))
+        runtime = self._runtime or str(info.get("DefaultRuntime", ""))
         if any("rootless" in option for option in options):
-            raise HostError(
-                "the engine is rootless: its containers are in user namespaces of their own",
-                slug="rootless-engine",
-                fix="use the system's engine (DOCKER_HOST=unix:///var/run/docker.sock)",
-            )
-        kernel = str(version.get("KernelVersion", ""))
-        if kernel != os.uname().release:
-            raise HostError(
-                f"the engine runs on another kernel ({kernel}); eBPF sees this host's only",
-                slug="remote-engine",
-                fix="run it on the engine's host",
-            )
+            raise rootless("use the system's engine (DOCKER_HOST=unix:///var/run/docker.sock)")
+        require_this_kernel(str(version.get("KernelVersion", "")))
         return EngineInfo(
             "docker",
             str(version.get("Version", "")),
@@ -86,27 +81,32 @@ class DockerEngine:
             any(option.startswith("name=userns") for option in options),
         )
 
+    def components(self) -> list[dict[str, Any]]:
+        """Return the parts that the engine says it is made of."""
+        with translated("tell its version"):
+            return list(self._api.version().get("Components") or [])
+
     def image(self, reference: str, *, pull: bool) -> Image:
         """Return the image, pulling it if it is not here and ``pull`` says so.
 
         Raises ``UsageError`` when it cannot be had.
         """
         try:
-            with _translated("inspect the image"):
+            with translated("inspect the image"):
                 found = self._api.inspect_image(reference)
         except docker.errors.NotFound:
             if not pull:
                 raise _no_image(reference, "it is not on this engine") from None
             self._pull(reference)
-            with _translated("inspect the image"):
+            with translated("inspect the image"):
                 found = self._api.inspect_image(reference)
         return Image(str(found["Id"]), str((found.get("Config") or {}).get("User") or ""))
 
     def _pull(self, reference: str) -> None:
-        puller = docker.APIClient(base_url=self._url, version="auto", timeout=PULL_TIMEOUT_S)
+        puller = docker.APIClient(base_url=self.url, version="auto", timeout=PULL_TIMEOUT_S)
         repository, tag = docker.utils.parse_repository_tag(reference)
         try:
-            with _translated("pull the image"):
+            with translated("pull the image"):
                 puller.pull(repository, tag=tag or "latest")
         except (docker.errors.APIError, HostError) as error:
             reason = error.what if isinstance(error, HostError) else error.explanation
@@ -129,16 +129,16 @@ class DockerEngine:
         ``profile``: seccomp JSON, or ``None`` for the engine's default.  The image's entry
         point gets ``command`` as its arguments, as with ``docker run``, unless it is replaced.
         """
-        options = [f"seccomp={profile}"] if profile is not None else []
-        if container.no_new_privileges:
-            options.append("no-new-privileges")
-        with _translated("create the container"):
+        options = ["no-new-privileges"] if container.no_new_privileges else []
+        with translated("create the container"), self._profile(profile) as seccomp:
+            options += [f"seccomp={seccomp}"] if seccomp else []
             host_config = self._api.create_host_config(
                 security_opt=options or None,
                 cap_add=list(container.cap_add) or None,
                 cap_drop=list(container.cap_drop) or None,
                 network_mode=container.network if container.network != "default" else None,
                 binds=[f"{source}:{target}:{mode}" for source, target, mode in container.mounts],
+                runtime=self._runtime or None,
             )
             created = self._api.create_container(
                 container.image,
@@ -157,7 +157,7 @@ class DockerEngine:
     def find(self, reference: str) -> Running:
         """Return the running container of that name or id; raises ``UsageError`` if none is."""
         try:
-            with _translated("inspect the container"):
+            with translated("inspect the container"):
                 found = self._api.inspect_container(reference)
         except docker.errors.NotFound:
             raise UsageError(
@@ -173,14 +173,19 @@ class DockerEngine:
             )
         return _running(found)
 
+    @contextmanager
+    def _profile(self, profile: str | None) -> Iterator[str | None]:
+        """Yield the profile in the form that the engine takes: here its text."""
+        yield profile
+
     def start(self, container_id: str) -> None:
         """Start a container; raises ``HostError`` if the runtime fails or hangs."""
-        with _translated("start the container"):
+        with translated("start the container"):
             self._api.start(container_id)
 
     def attach(self, container_id: str, *, tty: bool) -> Iterator[tuple[int, bytes]]:
         """Yield ``(stream, data)`` of a container until it ends; attach before starting it."""
-        with _translated("attach to the container"):
+        with translated("attach to the container"):
             stream = self._api.attach(
                 container_id, stdout=True, stderr=True, stream=True, demux=not tty
             )
@@ -188,7 +193,7 @@ class DockerEngine:
 
     def state(self, container_id: str) -> ContainerState:
         """Return what the engine says about a container."""
-        with _translated("inspect the container"):
+        with translated("inspect the container"):
             found = self._api.inspect_container(container_id)
         state = found["State"]
         options = (found.get("HostConfig") or {}).get("SecurityOpt") or []
@@ -200,7 +205,7 @@ class DockerEngine:
         self, container_id: str, container: Container, command: tuple[str, ...]
     ) -> tuple[str, Iterator[tuple[int, bytes]]]:
         """Start a command in a running container; return the exec's id and its output."""
-        with _translated("exec in the container"):
+        with translated("exec in the container"):
             created = self._api.exec_create(
                 container_id,
                 list(command),
@@ -216,7 +221,7 @@ class DockerEngine:
 
     def exec_state(self, exec_id: str) -> ContainerState:
         """Return what the engine says about an exec'd command."""
-        with _translated("inspect the exec"):
+        with translated("inspect the exec"):
             found = self._api.exec_inspect(exec_id)
         exit_status = found.get("ExitCode")
         return ContainerState(
@@ -228,13 +233,13 @@ class DockerEngine:
 
     def stop(self, container_id: str, *, grace_s: int) -> None:
         """Ask a container to end, then kill it after ``grace_s`` seconds."""
-        with _translated("stop the container"):
+        with translated("stop the container"):
             self._api.stop(container_id, timeout=grace_s)
 
     def kill(self, container_id: str) -> None:
         """Kill a container; one that has ended already is fine."""
         try:
-            with _translated("kill the container"):
+            with translated("kill the container"):
                 self._api.kill(container_id)
         except docker.errors.APIError as error:
             if error.status_code not in (404, 409):
@@ -243,7 +248,7 @@ class DockerEngine:
     def remove(self, container_id: str) -> None:
         """Remove a container with its anonymous volumes; one that is gone is fine."""
         try:
-            with _translated("remove the container"):
+            with translated("remove the container"):
                 self._api.remove_container(container_id, force=True, v=True)
         except docker.errors.APIError as error:
             if error.status_code not in (404, 409):
@@ -251,7 +256,7 @@ class DockerEngine:
 
     def labelled(self, label: str, *, names: bool = False) -> dict[str, str]:
         """Return container id (or name) -> value of ``label`` for all that have it."""
-        with _translated("list containers"):
+        with translated("list containers"):
             found = self._api.containers(all=True, filters={"label": label})
         return {
             str(box["Names"][0]).removeprefix("/") if names else str(box["Id"]): str(
@@ -261,8 +266,27 @@ class DockerEngine:
         }
 
 
-def engine_url(environment: dict[str, str]) -> str:
-    """Return the URL of the engine in use: DOCKER_HOST, the current context, the default."""
+def rootless(fix: str) -> HostError:
+    """Return the refusal of an engine that does not run as root."""
+    return HostError(
+        "the engine is rootless: its containers are in user namespaces of their own",
+        slug="rootless-engine",
+        fix=fix,
+    )
+
+
+def require_this_kernel(kernel: str) -> None:
+    """Raise ``HostError`` if an engine names another kernel: it is in a virtual machine."""
+    if kernel != os.uname().release:
+        raise HostError(
+            f"the engine runs on another kernel ({kernel}); eBPF sees this host's only",
+            slug="remote-engine",
+            fix="run it on the engine's host",
+        )
+
+
+def engine_url(environment: Mapping[str, str]) -> str:
+    """Return the URL of Docker's engine in use: DOCKER_HOST, the current context, the default."""
     if environment.get("DOCKER_HOST"):
         return environment["DOCKER_HOST"]
     try:
@@ -341,12 +365,12 @@ def _no_image(reference: str, why: str) -> UsageError:
     return UsageError(
         f"image not found: {reference}: {why}",
         slug="no-image",
-        fix="check the name with: docker image ls",
+        fix="check the name with: docker image ls (or podman)",
     )
 
 
 @contextmanager
-def _translated(doing: str) -> Iterator[None]:
+def translated(doing: str) -> Iterator[None]:
     """Turn the client library's failures into ours; ``NotFound`` passes for the caller."""
     try:
         yield

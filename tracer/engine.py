@@ -67,6 +67,8 @@ class Output(Protocol):
 class Engine(Protocol):
     """What recording and replay need of a container engine."""
 
+    url: str
+
     def info(self) -> EngineInfo: ...  # noqa: D102
     def image(self, reference: str, *, pull: bool) -> Image: ...  # noqa: D102
     def create(  # noqa: D102

@@ -12,7 +12,7 @@ from synth.model import Container, Run, Workload
 from tracer import cgroups
 from tracer.engine import Engine
 from tracer.observe import Counts, Observation, Observer, Watch
-from tracer.workload import Ending, Pump, created, run_container, run_exec, start
+from tracer.workload import Ending, created, run_container, run_exec, start
 
 SETTLED_AFTER = 2
 """Polls without a new syscall after which a main process counts as started."""
@@ -118,12 +118,9 @@ class Executor:
         ending = Ending()
         slot = watch.begin()
         self.events.started(main, 0)
-        pump = Pump(self.engine.attach(container_id, tty=self.container.tty), ending, None)
         began = time.monotonic()
-        ending.message = start(self.engine, container_id)
-        if ending.message:
-            ending.outcome = "not-started"
-        else:
+        pump = start(self.engine, container_id, ending, tty=self.container.tty, output=None)
+        if pump is not None and ending.outcome != "not-started":
             self._locate(watch, container_id)
             _settle(watch, slot)
             try:

@@ -54,7 +54,7 @@ def record_running(engine: Engine, session: Session, events: Events) -> Recordin
     container = replace(running.container, no_new_privileges=no_new_privileges)
     running = replace(running, container=container)
     workload = Workload(session.name, (), "join", session.seconds or ENDLESS_S)
-    with Observer(DEFAULT_ERRNOS, all_programs=session.all_programs) as observer:
+    with Observer(DEFAULT_ERRNOS[info.name], all_programs=session.all_programs) as observer:
         watch = observer.join(running.id, joined)
         try:
             make = _Maker(info, running, workload, observer, watch)

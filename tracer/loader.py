@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synth.errors import HostError
-from synth.syscalls import syscall_number
+from tracer.architecture import Architecture, of_machine
 from tracer.arguments import POINTED, SPECS
 from tracer.bcc_import import load_bcc, stub_kernel_tree
 from tracer.btf import Btf
-from tracer.probes import unaudited_ranges, uses_v1_pids
+from tracer.probes import unaudited_ranges, uses_v1_pids, why_refused
 
 BPF_FOLDER = Path(__file__).parent / "bpf"
 SOURCES = ("maps", "scope", "syscalls", "denials", "capabilities")
 
 # Must equal shared.h; a test compares them with what the compiler saw.
-WORDS, COMPAT_BASE, X32_BASE, BITS = 32, 512, 1024, 2048
+WORDS, BITS = 32, 2048
 MAX_SLOTS, MAX_CONTAINERS, MAX_TUPLES = 64, 64, 64
 LOSSES = (
     "cgroups",
@@ -52,13 +51,12 @@ PROGRAMS = {
 }
 OPTIONAL = ("cap_capable",)
 
-# -D name -> struct, member
+# -D name -> struct, member; those of the processor are in architecture.py
 OFFSETS = {
     "O_task_cgroups": ("task_struct", "cgroups"),
     "O_task_seccomp_mode": ("task_struct", "seccomp.mode"),
     "O_task_real_cred": ("task_struct", "real_cred"),
     "O_task_pid": ("task_struct", "pid"),
-    "O_task_status": ("task_struct", "thread_info.status"),
     "O_cred_user_ns": ("cred", "user_ns"),
     "O_cred_bounding": ("cred", "cap_bset"),
     "O_user_ns_inum": ("user_namespace", "ns.inum"),
@@ -72,9 +70,6 @@ OFFSETS = {
     "O_kn_id": ("kernfs_node", "id"),
     "O_kn_name": ("kernfs_node", "name"),
     "O_siginfo_syscall": ("kernel_siginfo", "_sifields._sigsys._syscall"),
-    "O_regs_bp": ("pt_regs", "bp"),
-    "O_regs_first": ("pt_regs", "di"),
-    "O_regs_syscall": ("pt_regs", "orig_ax"),
 }
 
 
@@ -93,16 +88,11 @@ class Probes:
     """
 
     def __init__(self, *, all_programs: bool = False) -> None:
-        if platform.machine() != "x86_64":
-            raise HostError(
-                f"recording on {platform.machine()} is not supported",
-                slug="unsupported-architecture",
-                fix="record on an x86_64 host",
-            )
+        here = of_machine()
         bcc = load_bcc()
         btf = Btf()
         try:
-            options, self.features = _options(btf)
+            options, self.features = _options(btf, here)
             if all_programs:
                 options.append("-DALL_PROGRAMS")
         finally:
@@ -115,14 +105,10 @@ class Probes:
             self._bpf = bcc.BPF(text=_source().encode(), cflags=options)
         except Exception as error:
             # bcc raises bare Exceptions, its compiler prints the reason itself
-            raise HostError(
-                f"the BPF programs cannot be compiled or loaded ({error})",
-                slug="bpf-load",
-                fix="run: seccomp-synth doctor",
-            ) from None
+            raise _refused(f"the BPF programs cannot be compiled or loaded ({error})") from None
         finally:
             tree.cleanup()
-        _load_specs(self._bpf)
+        _load_specs(self._bpf, here)
 
     def attach(self) -> None:
         """Attach every program that this kernel has the tracepoint for."""
@@ -132,11 +118,7 @@ class Probes:
                     tp=tracepoint.encode(), fn_name=PROGRAMS[tracepoint].encode()
                 )
             except Exception as error:
-                raise HostError(
-                    f"the kernel refuses the probe on {tracepoint} ({error})",
-                    slug="bpf-load",
-                    fix="run: seccomp-synth doctor",
-                ) from None
+                raise _refused(f"the kernel refuses the probe on {tracepoint} ({error})") from None
 
     def table(self, name: str) -> Any:
         """Return the bcc table of the map ``name`` in maps.bpf.c."""
@@ -157,6 +139,17 @@ class Probes:
             self._bpf = None
 
 
+def _refused(what: str) -> HostError:
+    reason = why_refused()
+    if reason:
+        return HostError(
+            f"{what}: {reason}",
+            slug="bpf-load",
+            fix="boot without lockdown=confidentiality (integrity will do)",
+        )
+    return HostError(what, slug="bpf-load", fix="run: seccomp-synth doctor, as root on the host")
+
+
 def _source() -> str:
     """Return all programs as one translation unit, each part under its own file name."""
     parts = ['#include "shared.h"\n']
@@ -166,10 +159,11 @@ def _source() -> str:
     return "".join(parts)
 
 
-def _options(btf: Btf) -> tuple[list[str], Features]:
+def _options(btf: Btf, here: Architecture) -> tuple[list[str], Features]:
     """Return the compiler options for this kernel, and what they make visible."""
     try:
-        values = {name: btf.offset(*member) for name, member in OFFSETS.items()}
+        members = {**OFFSETS, **dict(here.offsets)}
+        values = {name: btf.offset(*member) for name, member in members.items()}
         if uses_v1_pids():
             pids = btf.enumerator("cgroup_subsys_id", "pids_cgrp_id")
             values["PIDS_SUBSYS"] = pids
@@ -180,12 +174,12 @@ def _options(btf: Btf) -> tuple[list[str], Features]:
             slug="unsupported-kernel",
             fix="use a kernel from 5.15 on",
         ) from None
-    options = [f"-I{BPF_FOLDER}", "-DARGUMENTS", "-DTS_COMPAT=2"]
+    options = [f"-I{BPF_FOLDER}", "-DARGUMENTS", *here.options]
     if "PIDS_SUBSYS" in values:
         options.append("-DCGROUP_V1")
     options += [f"-D{name}={value}" for name, value in values.items()]
     for name in ("seccomp", "prctl"):
-        options.append(f"-DNR_{name.upper()}={syscall_number('x86_64', name)}")
+        options.append(f"-DNR_{name.upper()}={here.bit(name, compat=False)}")
     ranges = unaudited_ranges()
     for number, (start, end) in enumerate(ranges):
         options.append(f"-DUNAUDITED_{number}={start:#x}ULL")
@@ -211,18 +205,18 @@ def _capability_note(missing: list[str], ranges: list[tuple[int, int]]) -> str:
     return "recorded"
 
 
-def _load_specs(bpf: Any) -> None:
+def _load_specs(bpf: Any, here: Architecture) -> None:
     """Tell the kernel side which arguments matter, natively and for 32-bit calls."""
     table = bpf[b"specs"]
     for name, fields in SPECS.items():
-        for arch, base in (("x86_64", 0), ("x86", COMPAT_BASE)):
-            number = syscall_number(arch, name)
-            if number is None or (arch, name) == ("x86", "mmap"):
-                continue  # i386 mmap takes a pointer to its arguments
+        for compat in (False, True):
+            bit = here.bit(name, compat=compat)
+            if bit is None:
+                continue
             leaf = table.Leaf()
             leaf.pointed = int(fields is POINTED)
             leaf.count = max(1, len(fields))
             for position, (index, mask) in enumerate(fields):
                 leaf.index[position] = index
                 leaf.mask[position] = mask
-            table[ctypes.c_int(base + number)] = leaf
+            table[ctypes.c_int(bit)] = leaf

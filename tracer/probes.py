@@ -9,6 +9,7 @@ from pathlib import Path
 from synth.errors import HostError
 
 KALLSYMS = Path("/proc/kallsyms")
+LOCKDOWN = Path("/sys/kernel/security/lockdown")
 CGROUPS = Path("/proc/cgroups")
 
 # Kernel functions that ask for a capability without caring for the answer (no audit record).
@@ -27,6 +28,17 @@ def require_root() -> None:
             slug="not-root",
             fix="run it with sudo, in the same folder",
         )
+
+
+def why_refused() -> str:
+    """Return why the kernel may refuse our programs, as far as it can be known, or nothing."""
+    try:
+        mode = LOCKDOWN.read_text()
+    except OSError:
+        return ""  # a kernel without lockdown, or securityfs is not mounted
+    if "[confidentiality]" in mode:
+        return "it is locked down for confidentiality: no program may read kernel memory"
+    return ""
 
 
 def uses_v1_pids() -> bool:

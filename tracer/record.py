@@ -13,8 +13,9 @@ from tracer.observe import Observer
 from tracer.probes import cgroup_layout, require_root
 from tracer.workload import remove_stale
 
-DEFAULT_ERRNOS = frozenset({1, 38})
-"""What Docker's default profile and runc's own patch to it answer: EPERM and ENOSYS."""
+DEFAULT_ERRNOS = {"docker": frozenset({1, 38}), "podman": frozenset({1, 22, 38})}
+"""What an engine's default profile and runc's own patch to it answer: EPERM and ENOSYS, and
+Podman's EINVAL to an audit socket."""
 
 # Losing these costs evidence, not completeness.
 _HARMLESS_LOSSES = ("first programs", "programs", "unknown syscall numbers")
@@ -52,7 +53,7 @@ def record_plan(engine: Engine, plan: Plan, events: Events) -> Recorded:
     require_default_filter(info)
     image = engine.image(plan.container.image, pull=plan.pull)
     stale = remove_stale(engine)
-    with Observer(DEFAULT_ERRNOS, all_programs=plan.all_programs) as observer:
+    with Observer(DEFAULT_ERRNOS[info.name], all_programs=plan.all_programs) as observer:
         executor = Executor(engine, observer, plan.container, None, events)
         result = executor.execute(plan.workloads)
         health = health_of(observer, result)
@@ -84,7 +85,8 @@ def require_default_filter(info: EngineInfo) -> None:
             f"the engine has a default seccomp profile of its own ({profile}), "
             "not one whose rules we know",
             slug="engine-custom-default",
-            fix="start the engine without --seccomp-profile while recording",
+            fix="take the setting away while recording (dockerd's --seccomp-profile; for Podman "
+            "seccomp_profile in containers.conf, or /etc/containers/seccomp.json)",
         )
 
 

@@ -56,8 +56,9 @@ def replay(engine: Engine, plan: ReplayPlan, events: Events) -> Replayed:
 
 def control(engine: Engine, plan: ReplayPlan, events: Events) -> Replayed:
     """Run the workloads as they were recorded, under the engine's default."""
-    require_default_filter(engine.info())
-    return _run(engine, plan.container, plan, None, DEFAULT_ERRNOS, events)
+    info = engine.info()
+    require_default_filter(info)
+    return _run(engine, plan.container, plan, None, DEFAULT_ERRNOS[info.name], events)
 
 
 def _run(

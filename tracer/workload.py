@@ -128,16 +128,29 @@ def kill_processes(container_id: str) -> None:
             arguments = process.info["cmdline"] or []
             # "runc create … ID" waits for its "runc init"; the shim has "-id ID" and must live
             waits = container_id in arguments and "create" in arguments
-            if waits or container_id in Path(f"/proc/{process.pid}/cgroup").read_text():
+            if waits or _is_inside(container_id, Path(f"/proc/{process.pid}/cgroup").read_text()):
                 process.send_signal(signal.SIGKILL)
 
 
-def start(engine: Engine, container_id: str) -> str:
-    """Start a container within a limit; return why it did not start, or nothing."""
+def _is_inside(container_id: str, cgroups: str) -> bool:
+    """Tell whether a process is in a cgroup of the container; Podman's monitor has its own."""
+    return any(container_id in line and "conmon" not in line for line in cgroups.splitlines())
+
+
+def start(
+    engine: Engine, container_id: str, ending: Ending, *, tty: bool, output: Output | None
+) -> Pump | None:
+    """Attach to a container and start it within a limit; ``ending`` tells why it did not start.
+
+    Returns what carries its output, if it came to that.  Podman creates the container's first
+    process when it is attached to, so that attaching may hang as starting may.
+    """
     failures: list[str] = []
+    pumps: list[Pump] = []
 
     def call() -> None:
         try:
+            pumps.append(Pump(engine.attach(container_id, tty=tty), ending, output))
             engine.start(container_id)
         except SeccompSynthError as error:
             failures.append(error.what)
@@ -150,8 +163,10 @@ def start(engine: Engine, container_id: str) -> str:
     if thread.is_alive():
         kill_processes(container_id)
         thread.join(START_TIMEOUT_S)
-        return f"the container did not start within {START_TIMEOUT_S} s"
-    return failures[0] if failures else ""
+        failures.insert(0, f"the container did not start within {START_TIMEOUT_S} s")
+    if failures:
+        ending.outcome, ending.message = "not-started", failures[0]
+    return pumps[0] if pumps else None
 
 
 class Pump(threading.Thread):
@@ -190,11 +205,9 @@ def run_container(
     ``tick`` is called about every ``POLL_S`` seconds; whatever it raises ends the run.
     """
     ending = Ending()
-    pump = Pump(engine.attach(container_id, tty=tty), ending, output)
     began = time.monotonic()
-    problem = start(engine, container_id)
-    if problem:
-        ending.outcome, ending.message = "not-started", problem
+    pump = start(engine, container_id, ending, tty=tty, output=output)
+    if pump is None or ending.outcome == "not-started":
         return ending
     # the workload's time, not the runtime's: a loaded machine starts containers slowly
     limit = time.monotonic() + workload.timeout_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -117,13 +118,29 @@ def _probes() -> Iterator[Check]:
     )
 
 
+def _podman() -> Iterator[Check]:
+    """Say whether Podman would do where Docker is what is found first."""
+    from tracer.connect import connect
+
+    try:
+        engine = connect("podman", "", os.environ)
+        try:
+            info = engine.info()
+        finally:
+            engine.close()
+    except SeccompSynthError as error:
+        yield Check("podman", LIMITED, error.what, error.fix)
+        return
+    detail = f"{info.name} {info.version}, {info.runtime} {info.runtime_version}"
+    yield Check("podman", OK, f"{detail} (record --engine podman)")
+
+
 def _engine() -> Iterator[Check]:
-    from tracer.docker_engine import DockerEngine, engine_url
+    from tracer.connect import connect
     from tracer.record import require_default_filter
 
-    url = engine_url(dict(os.environ))
     try:
-        engine = DockerEngine(url)
+        engine = connect("", "", os.environ)
         try:
             info = engine.info()
         finally:
@@ -131,7 +148,7 @@ def _engine() -> Iterator[Check]:
         yield Check(
             "engine",
             OK,
-            f"{info.name} {info.version}, {info.runtime} {info.runtime_version} ({url})",
+            f"{info.name} {info.version}, {info.runtime} {info.runtime_version} ({engine.url})",
         )
         require_default_filter(info)
         yield Check("engine's default profile", OK, "built in")
@@ -145,3 +162,5 @@ def _engine() -> Iterator[Check]:
         baseline.name if baseline.exact else f"{baseline.name}, the nearest to {info.version}",
         "the profile is built on the nearest known default",
     )
+    if info.name != "podman" and shutil.which("podman"):
+        yield from _podman()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from synth.baseline import for_engine
 from synth.cli.common import Settings
+from synth.cli.engines import EngineChoice
 from synth.cli.interrupts import terminated_as_interrupt
 from synth.cli.progress import Progress
 from synth.config import slug
@@ -51,6 +52,7 @@ class JoinTimes:
 
 def record_container(
     settings: Settings,
+    choice: EngineChoice,
     reference: str,
     path: Path,
     times: JoinTimes,
@@ -63,7 +65,7 @@ def record_container(
     What there is gets written now and then, marked partial.
     """
     # imported here: needs Linux, and everything else must work without
-    from tracer.docker_engine import DockerEngine, engine_url
+    from tracer.connect import connect
     from tracer.join import Session, record_running
     from tracer.probes import require_root
 
@@ -75,7 +77,7 @@ def record_container(
         write_atomic(path, dump_recording(with_baseline(recording)), force=written)
         written = True  # from now on it is ours
 
-    engine = DockerEngine(engine_url(dict(os.environ)))
+    engine = connect(choice.name, choice.runtime, os.environ)
     session = Session(
         reference, slug(reference), times.seconds, save, times.save_every_s, all_programs
     )

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from synth.cli.common import Settings, pass_settings
+from synth.cli.engines import EngineChoice, engine_options
 from synth.cli.interrupts import terminated_as_interrupt
 from synth.cli.joining import JoinTimes, record_container, with_baseline
 from synth.cli.progress import Progress
@@ -151,6 +152,7 @@ def container_options(function: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="With --container: write what there is this often.",
 )
+@engine_options
 @container_options
 @pass_settings
 def record(
@@ -171,6 +173,8 @@ def record(
     container: str | None,
     duration: str | None,
     save_every: str,
+    engine: str | None,
+    runtime: str | None,
     **options: Any,
 ) -> int:
     """Record the syscalls and capabilities that workloads use in a container.
@@ -186,12 +190,18 @@ def record(
       seccomp-synth record --container devcontainer --for 8h
     """
     if container is not None:
-        _require_alone(image, options, only, name, timeout, repeat, expect_exit)
+        _require_alone(image, options, only, name, timeout, repeat, expect_exit, runtime)
         times = JoinTimes.parse(duration, save_every)
         path = output or Path(f"{slug(container)}.recording.json")
         require_writable(path, force=force)
         joined = record_container(
-            settings, container, path, times, all_programs=evidence == "full", force=force
+            settings,
+            EngineChoice(engine or ""),
+            container,
+            path,
+            times,
+            all_programs=evidence == "full",
+            force=force,
         )
         return _conclude(settings, joined, path)
     if duration is not None:
@@ -212,8 +222,14 @@ def record(
     described = ContainerOptions(**options).apply(project.container)
     path = output or Path(f"{project.name}.recording.json")
     require_writable(path, force=force)
+    choice = EngineChoice(engine or project.engine, runtime or "")
     recording, stale = _run(
-        settings, described, workloads, pull=pull == "missing", all_programs=evidence == "full"
+        settings,
+        choice,
+        described,
+        workloads,
+        pull=pull == "missing",
+        all_programs=evidence == "full",
     )
     write_atomic(path, dump_recording(recording), force=force)
     if stale:
@@ -228,12 +244,13 @@ def _require_alone(image: str | None, options: Mapping[str, Any], *others: objec
             "--container takes neither an image nor options of a container or workload",
             where=WHERE,
             slug="bad-option",
-            fix="give --container NAME, --for, -o and --evidence only",
+            fix="give --container NAME, --engine, --for, -o and --evidence only",
         )
 
 
 def _run(
     settings: Settings,
+    choice: EngineChoice,
     container: Container,
     workloads: tuple[Workload, ...],
     *,
@@ -241,12 +258,12 @@ def _run(
     all_programs: bool,
 ) -> tuple[Recording, int]:
     # imported here: needs Linux, and everything else must work without
-    from tracer.docker_engine import DockerEngine, engine_url
+    from tracer.connect import connect
     from tracer.probes import require_root
     from tracer.record import Plan, record_plan
 
     require_root()
-    engine = DockerEngine(engine_url(dict(os.environ)))
+    engine = connect(choice.name, choice.runtime, os.environ)
     with terminated_as_interrupt() as ignore:
         progress = Progress(settings, "recording", pass_through=True, finishing=ignore)
         try:

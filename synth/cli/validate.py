@@ -13,6 +13,7 @@ import click
 
 from synth.capabilities import load_capabilities
 from synth.cli.common import Settings, clean, pass_settings
+from synth.cli.engines import EngineChoice, engine_options
 from synth.cli.interrupts import terminated_as_interrupt
 from synth.cli.progress import Progress
 from synth.cli.record import WHERE, parse_env_options
@@ -84,6 +85,7 @@ class Inputs:
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the replay (JSON).")
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
+@engine_options
 @pass_settings
 def validate(
     settings: Settings,
@@ -97,6 +99,8 @@ def validate(
     form: str,
     output: Path | None,
     force: bool,
+    engine: str | None,
+    runtime: str | None,
 ) -> int:
     """Replay recorded workloads under a profile and name what it denies.
 
@@ -126,7 +130,8 @@ def validate(
         _require_consent(recording, capability_names(allow_capability, WHERE))
         inputs = Inputs(recording, profile, dump_profile(profile), cap_add)
         container = _container(recording, env, mount)
-        replayed, verdict = _validate(settings, inputs, container, repeat)
+        choice = _choice(recording, engine, runtime)
+        replayed, verdict = _validate(settings, inputs, choice, container, repeat)
         if output is not None:
             write_atomic(output, dump_replay(replayed), force=force)
         findings += verdict.findings
@@ -144,16 +149,23 @@ def validate(
     return int(ExitCode.OK)
 
 
+def _choice(recording: Recording, engine: str | None, runtime: str | None) -> EngineChoice:
+    """Return the engine that was named, or else the one of the recording."""
+    recorded = recording.host.engine
+    # Docker is what is found by itself, and DOCKER_HOST may name Podman
+    return EngineChoice(engine or (recorded if recorded == "podman" else ""), runtime or "")
+
+
 def _validate(
-    settings: Settings, inputs: Inputs, container: Container, repeat: int
+    settings: Settings, inputs: Inputs, choice: EngineChoice, container: Container, repeat: int
 ) -> tuple[Replay, Verdict]:
     # imported here: needs Linux, and everything else must work without
-    from tracer.docker_engine import DockerEngine, engine_url
+    from tracer.connect import connect
     from tracer.probes import require_root
     from tracer.replay import ReplayPlan, control, replay
 
     require_root()
-    engine = DockerEngine(engine_url(dict(os.environ)))
+    engine = connect(choice.name, choice.runtime, os.environ)
     progress = Progress(settings, "replaying", pass_through=False)
     plan = ReplayPlan(
         container,

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import re
+import signal
 import struct
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tracer.cgroups import hierarchy, subtree
@@ -64,33 +68,52 @@ def run(
     program: bytes = ALLOW_ALL,
     name: str = "{}",
     nested: bool = False,
+    until: Callable[[], bool] = lambda: True,
 ) -> tuple[Observation, subprocess.CompletedProcess[str]]:
     """Run ``command`` watched and filtered; return what was seen and what came of it.
 
-    ``name``: what the runtime calls the cgroup; ``nested``: run in a child cgroup of it.
+    ``name``: what the runtime calls the cgroup, or its path; ``nested``: run in a child cgroup of
+    it.  ``{cgroup}`` in the command stands for its folder.  After the command, waits ``until``.
     """
     container_id = uuid.uuid4().hex * 2
     watch = observer.watch(container_id)
     slot = watch.begin()
-    cgroup = hierarchy() / name.format(container_id)
-    cgroup.mkdir()
-    inner = cgroup / "inner"
+    root = hierarchy()
+    cgroup = root / name.format(container_id)
+    inner = cgroup / "inner" if nested else cgroup
     try:
-        if nested:
-            inner.mkdir()
+        inner.mkdir(parents=True)
+        line = [part.replace("{cgroup}", str(cgroup)) for part in command]
         done = subprocess.run(
-            command_line(inner if nested else cgroup, command, program),
+            command_line(inner, line, program),
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
+        wait_until(until)
         return watch.end(slot), done
     finally:
         watch.close()
-        if nested:
-            inner.rmdir()
-        cgroup.rmdir()
+        remove(root / cgroup.relative_to(root).parts[0])
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Wait ten seconds at most."""
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.05)
+
+
+def remove(cgroup: Path) -> None:
+    """End what is in and below a cgroup, and remove it."""
+    folders = sorted(subtree(cgroup), reverse=True)
+    for folder in folders:
+        for pid in (folder / "cgroup.procs").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+        wait_until(lambda folder=folder: not (folder / "cgroup.procs").read_text())  # type: ignore[misc]
+        folder.rmdir()
 
 
 class Box:
@@ -137,8 +160,7 @@ class Box:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        for folder in sorted(subtree(self.cgroup), reverse=True):
-            folder.rmdir()
+        remove(self.cgroup)
 
 
 def workload_names(observation: Observation, arch: str = "x86_64") -> set[str]:
@@ -146,6 +168,12 @@ def workload_names(observation: Observation, arch: str = "x86_64") -> set[str]:
     return {
         use.name for use in observation.syscalls if use.phase == "workload" and use.arch == arch
     }
+
+
+def programs_of(pid: int) -> set[int]:
+    """Return the ids of the BPF programs that a process holds attached."""
+    text = "".join(one.read_text() for one in Path(f"/proc/{pid}/fdinfo").iterdir())
+    return {int(one) for one in re.findall(r"^prog_id:\s*(\d+)$", text, re.MULTILINE)}
 
 
 def program_ids() -> set[int]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import UnixStreamServer
+from typing import Any
 
 import pytest
 
 from synth.cli.main import main
 from synth.errors import HostError
-from tracer import loader, probes
+from tracer import architecture, loader, probes
 from tracer.btf import Btf
-from tracer.docker_engine import engine_url
+from tracer.docker_engine import DockerEngine, engine_url
 from tracer.engine import EngineInfo
 from tracer.record import require_default_filter
+
+LOCKDOWN_MODES = ("none", "integrity", "confidentiality")
 
 
 def test_not_root(
@@ -37,7 +45,7 @@ def test_no_btf(tmp_path: Path) -> None:
 
 
 def test_another_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader.platform, "machine", lambda: "riscv64")
+    monkeypatch.setattr(architecture.platform, "machine", lambda: "riscv64")
     with pytest.raises(HostError, match="riscv64 is not supported"):
         loader.Probes()
 
@@ -60,6 +68,67 @@ def test_engines_whose_filter_is_not_the_default(seccomp: str, complaint: str) -
 )
 def test_the_default_filter(seccomp: str) -> None:
     require_default_filter(EngineInfo("docker", "25.0", "runc", "1.1.12", seccomp, False))
+
+
+@pytest.mark.parametrize("mode", ["none", "integrity", "confidentiality"])
+def test_a_locked_down_kernel_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: str
+) -> None:
+    modes = " ".join(f"[{one}]" if one == mode else one for one in LOCKDOWN_MODES)
+    (tmp_path / "lockdown").write_text(f"{modes}\n")
+    monkeypatch.setattr(probes, "LOCKDOWN", tmp_path / "lockdown")
+    error = loader._refused("the programs cannot be loaded")
+    assert ("locked down" in error.what) == (mode == "confidentiality")
+    assert error.slug == "bpf-load"
+
+
+@pytest.fixture
+def docker_socket(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """A socket that answers as a Docker engine does; what it says can be changed."""
+    says: dict[str, Any] = {
+        "url": f"unix://{tmp_path}/s",
+        "version": {"ApiVersion": "1.41", "Version": "20.10.24", "KernelVersion": os.uname()[2]},
+        "info": {"SecurityOptions": ["name=seccomp,profile=default"], "DefaultRuntime": "runc"},
+    }
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps(says[self.path.rpartition("/")[2]]).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def address_string(self) -> str:
+            return "test"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = UnixStreamServer(f"{tmp_path}/s", Answer)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield says
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_engine_of_this_kernel(docker_socket: dict[str, Any]) -> None:
+    info = DockerEngine(docker_socket["url"]).info()
+    assert (info.name, info.version, info.runtime) == ("docker", "20.10.24", "runc")
+
+
+def test_a_rootless_engine_is_refused(docker_socket: dict[str, Any]) -> None:
+    docker_socket["info"]["SecurityOptions"].append("name=rootless")
+    with pytest.raises(HostError, match="the engine is rootless") as refusal:
+        DockerEngine(docker_socket["url"]).info()
+    assert refusal.value.slug == "rootless-engine"
+
+
+def test_an_engine_in_a_virtual_machine_is_refused(docker_socket: dict[str, Any]) -> None:
+    docker_socket["version"]["KernelVersion"] = "5.15.0-linuxkit"
+    with pytest.raises(HostError, match=r"another kernel \(5\.15\.0-linuxkit") as refusal:
+        DockerEngine(docker_socket["url"]).info()
+    assert refusal.value.slug == "remote-engine"
 
 
 def test_docker_host_goes_first() -> None:

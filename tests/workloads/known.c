@@ -30,6 +30,15 @@ enum {
 	CLONE_NEWPID = 0x20000000, CLONE_NEWNS = 0x20000
 };
 
+static long number_of(const char *digits)
+{
+	long number = 0;
+
+	while (*digits >= '0' && *digits <= '9')
+		number = 10 * number + *digits++ - '0';
+	return number;
+}
+
 static void scenario(const char *name)
 {
 	switch (name[0]) {
@@ -79,6 +88,16 @@ static void scenario(const char *name)
 		call(CLONE3, (long)attributes, sizeof(attributes), 0, 0);
 		break;
 	}
+	case 'x': { /* x=NUMBER: that call, a thousand times, with an argument that makes it fail */
+		long number = number_of(name + 2);
+
+		for (int i = 0; i < 1000; i++)
+			call(number, -1, 0, 0, 0);
+		break;
+	}
+	case 'l': /* l=NUMBER: the same, until it is killed */
+		for (long number = number_of(name + 2);;)
+			call(number, -1, 0, 0, 0);
 	case 'c': /* a capability: give a file away */
 		call(CHOWN, (long)(name + 2), 1, 1, 0);
 		break;

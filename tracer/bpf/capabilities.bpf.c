@@ -46,7 +46,7 @@ int on_cap_capable(struct bpf_raw_tracepoint_args *ctx)
 	if (READ(u32, ctx->args[1], O_user_ns_inum) != box->user_ns || phase_of(box) == PHASE_RUNTIME)
 		return 0;
 	regs = (char *)bpf_task_pt_regs(task);
-	bit = bit_of(task, LOAD(u64, regs, O_regs_syscall));
+	bit = bit_of(task, LOAD(u32, regs, O_regs_syscall));
 	key.slot = slot;
 	key.capability = ctx->args[3];
 	key.index = bit < 0 ? ~0u : bit;

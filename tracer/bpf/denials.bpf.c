@@ -44,7 +44,7 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!run)
 		return 0;
 	/* -1 after rt_sigreturn: the registers are the interrupted call's */
-	nr = READ(u64, (void *)ctx->args[0], O_regs_syscall);
+	nr = READ(u32, (void *)ctx->args[0], O_regs_syscall);
 	bit = nr == (u32)-1 ? -1 : bit_of(task, nr);
 	if (bit < 0 || began_before(flags, nr))
 		return 0;

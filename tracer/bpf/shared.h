@@ -26,12 +26,15 @@
 
 /*
  * One bit per syscall and table: 0..511 native, 512..1023 the 32-bit table, 1024..2047 x32.
+ * Arm's private calls, numbered from 0xf0000, have the last eight of the 32-bit table.
  * A power of two, so that an index can be masked where the verifier wants proof.
  */
 #define WORDS 32
 #define COMPAT_BASE 512
 #define X32_BASE 1024
 #define X32_BIT 0x40000000u
+#define PRIVATE_NUMBER 0x0f0000u
+#define PRIVATE_BIT 504
 
 #define PHASE_WORKLOAD 0
 #define PHASE_RUNTIME 1
@@ -95,16 +98,21 @@ struct capability_key { u32 slot; u32 capability; u32 index; u32 unaudited; char
 
 static inline int is_compat(struct task_struct *task)
 {
-	return LOAD(u32, task, O_task_status) & TS_COMPAT;
+	return LOAD(u32, task, O_task_abi) & ABI_32BIT;
 }
 
 /* Return the bit of a syscall number, or -1 when no table has it. */
 static inline int bit_of(struct task_struct *task, u32 nr)
 {
+#ifdef ARM64
+	if ((nr & ~7u) == PRIVATE_NUMBER && is_compat(task))
+		return COMPAT_BASE + PRIVATE_BIT + (nr & 7);
+#else
 	if (nr & X32_BIT) {
 		nr &= ~X32_BIT;
 		return nr < X32_BASE ? (int)(nr + X32_BASE) : -1;
 	}
+#endif
 	if (nr >= COMPAT_BASE)
 		return -1;
 	return is_compat(task) ? (int)(nr + COMPAT_BASE) : (int)nr;
@@ -137,13 +145,21 @@ static inline int set_bit(u64 *words, u32 bit)
 
 /*
  * Read the six syscall arguments.  On x86 the registers from bp to di are adjacent in pt_regs
- * (bp bx r11 r10 r9 r8 ax cx dx si di), so that one read serves both calling conventions.
+ * (bp bx r11 r10 r9 r8 ax cx dx si di), so that one read serves both calling conventions.  On arm64
+ * both use the first six, but the result overwrites the first, which is kept apart.
  */
 static inline void read_arguments(void *regs, int compat, u64 *value)
 {
+#ifdef ARM64
+	bpf_probe_read_kernel(value, 6 * sizeof(u64), (char *)regs + O_regs_args);
+	value[0] = READ(u64, regs, O_regs_first);
+#pragma unroll
+	for (int i = 0; i < 6; i++)
+		value[i] = compat ? (u32)value[i] : value[i];
+#else
 	u64 saved[11] = {};
 
-	bpf_probe_read_kernel(saved, sizeof(saved), (char *)regs + O_regs_bp);
+	bpf_probe_read_kernel(saved, sizeof(saved), (char *)regs + O_regs_args);
 	if (compat) {
 		value[0] = (u32)saved[1];  /* bx */
 		value[1] = (u32)saved[7];  /* cx */
@@ -159,5 +175,6 @@ static inline void read_arguments(void *regs, int compat, u64 *value)
 	value[3] = saved[3];  /* r10 */
 	value[4] = saved[5];  /* r8 */
 	value[5] = saved[4];  /* r9 */
+#endif
 }
 #endif
