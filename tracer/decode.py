@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from synth.model import ArgumentUse, CapabilityUse, Denial, SyscallUse
@@ -11,6 +12,15 @@ from tracer.arguments import POINTED, SPECS
 from tracer.loader import BITS, COMPAT_BASE, X32_BASE
 
 PHASES = ("workload", "runtime")
+
+
+@dataclass(frozen=True)
+class Bitmaps:
+    """One run's words of each bitmap."""
+
+    workload: list[int]
+    runtime: list[int]
+    overflow: list[int]
 
 
 def program_of(raw: bytes) -> str:
@@ -34,7 +44,7 @@ def _is_set(words: Any, bit: int) -> bool:
 
 
 def syscalls(
-    run: Any,
+    run: Bitmaps,
     firsts: dict[tuple[int, int], tuple[int, str]],
     programs: dict[int, set[str]],
     start_ns: int,
@@ -51,7 +61,7 @@ def syscalls(
                 yield SyscallUse(arch, name, number, phase_name, program, first_ms, others)
 
 
-def arguments(table: Any, run: Any, slot: int) -> Iterator[ArgumentUse]:
+def arguments(table: Any, run: Bitmaps, slot: int) -> Iterator[ArgumentUse]:
     """Yield the argument values of a run."""
     values: dict[int, set[tuple[int, ...]]] = {}
     for key in table:

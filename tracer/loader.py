@@ -7,6 +7,7 @@ this process: whatever ends it, also takes them away.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import platform
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ SOURCES = ("maps", "scope", "syscalls", "denials", "capabilities")
 
 # Must equal shared.h; a test compares them with what the compiler saw.
 WORDS, COMPAT_BASE, X32_BASE, BITS = 32, 512, 1024, 2048
-MAX_SLOTS, MAX_CONTAINERS, MAX_TUPLES = 64, 64, 64
+MAX_SLOTS, MAX_CONTAINERS, MAX_NEAR, MAX_TUPLES = 64, 64, 8, 64
 LOSSES = (
     "cgroups",
     "runtime tasks",
@@ -51,6 +52,9 @@ PROGRAMS = {
     "cap_capable": "on_cap_capable",
 }
 OPTIONAL = ("cap_capable",)
+_SYS_MEMBARRIER = 324
+
+BEYOND_SYSCALLS = ("sys_exit", "signal_generate", "cap_capable")
 
 # -D name -> struct, member
 OFFSETS = {
@@ -85,14 +89,23 @@ class Features:
     tracepoints: tuple[str, ...]
     capabilities: str
 
+    def without(self, unwanted: tuple[str, ...]) -> Features:
+        """Return these features less some tracepoints."""
+        kept = tuple(tp for tp in self.tracepoints if tp not in unwanted)
+        return Features(kept, "not recorded: not asked for")
+
 
 class Probes:
     """The loaded programs; ``attach`` them, read ``maps`` by name, ``close`` them.
 
-    Raises ``HostError`` when the kernel or the installation cannot do it.
+    ``scope`` is struct scope of shared.h as the kernel side sees it: what is assigned there is in
+    force at once.
+
+    ``syscalls_only``: no arguments, denials and capabilities; what the least costs.  Raises
+    ``HostError`` when the kernel or the installation cannot do it.
     """
 
-    def __init__(self, *, all_programs: bool = False) -> None:
+    def __init__(self, *, all_programs: bool = False, syscalls_only: bool = False) -> None:
         if platform.machine() != "x86_64":
             raise HostError(
                 f"recording on {platform.machine()} is not supported",
@@ -105,6 +118,10 @@ class Probes:
             options, self.features = _options(btf)
             if all_programs:
                 options.append("-DALL_PROGRAMS")
+            if syscalls_only:
+                self.features = self.features.without(BEYOND_SYSCALLS)
+            else:
+                options.append("-DARGUMENTS")
         finally:
             btf.close()
         self._bpf: Any = None
@@ -122,7 +139,10 @@ class Probes:
             ) from None
         finally:
             tree.cleanup()
-        _load_specs(self._bpf)
+        table = self.table("scope")
+        self._memory = mmap.mmap(table.get_fd(), ctypes.sizeof(table.Leaf))
+        self.scope: Any = table.Leaf.from_buffer(self._memory)
+        _load_specs(self._bpf, self.scope)
 
     def attach(self) -> None:
         """Attach every program that this kernel has the tracepoint for."""
@@ -137,6 +157,11 @@ class Probes:
                     slug="bpf-load",
                     fix="run: seccomp-synth doctor",
                 ) from None
+
+    def detach(self) -> None:
+        """Detach every program; they stay loaded and can be attached again."""
+        for tracepoint in self.features.tracepoints:
+            self._bpf.detach_raw_tracepoint(tp=tracepoint.encode())
 
     def table(self, name: str) -> Any:
         """Return the bcc table of the map ``name`` in maps.bpf.c."""
@@ -153,8 +178,16 @@ class Probes:
     def close(self) -> None:
         """Detach and free everything; may be called twice."""
         if self._bpf is not None:
+            del self.scope  # a buffer that is looked at cannot be closed
+            self._memory.close()
             self._bpf.cleanup()
             self._bpf = None
+
+
+def wait_for_programs() -> None:
+    """Return when no program runs any more that was running when this was called (10 ms)."""
+    # membarrier(MEMBARRIER_CMD_GLOBAL) waits for a grace period; programs run inside of one.
+    ctypes.CDLL(None).syscall(_SYS_MEMBARRIER, 1, 0, 0)
 
 
 def _source() -> str:
@@ -180,7 +213,7 @@ def _options(btf: Btf) -> tuple[list[str], Features]:
             slug="unsupported-kernel",
             fix="use a kernel from 5.15 on",
         ) from None
-    options = [f"-I{BPF_FOLDER}", "-DARGUMENTS", "-DTS_COMPAT=2"]
+    options = [f"-I{BPF_FOLDER}", "-DTS_COMPAT=2"]
     if "PIDS_SUBSYS" in values:
         options.append("-DCGROUP_V1")
     options += [f"-D{name}={value}" for name, value in values.items()]
@@ -211,7 +244,7 @@ def _capability_note(missing: list[str], ranges: list[tuple[int, int]]) -> str:
     return "recorded"
 
 
-def _load_specs(bpf: Any) -> None:
+def _load_specs(bpf: Any, scope: Any) -> None:
     """Tell the kernel side which arguments matter, natively and for 32-bit calls."""
     table = bpf[b"specs"]
     for name, fields in SPECS.items():
@@ -226,3 +259,4 @@ def _load_specs(bpf: Any) -> None:
                 leaf.index[position] = index
                 leaf.mask[position] = mask
             table[ctypes.c_int(base + number)] = leaf
+            scope.specified[(base + number) >> 6] |= 1 << ((base + number) & 63)

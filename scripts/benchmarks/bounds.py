@@ -1,0 +1,3 @@
+"""Bounds."""
+def print_bounds(*, quick: bool) -> None:
+    """Print."""
