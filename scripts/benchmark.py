@@ -37,7 +37,9 @@ from benchmarks.workers import Cell, Cost, Worker, compile_worker, real_commands
 
 LOOPS = ("getppid", "read", "mixed")
 CALLS, BATCHES = 200_000, 6
+BPFTRACE = "tracepoint:raw_syscalls:sys_enter { @[args->id] = count(); }"
 SLOW_CALLS, SLOW_BATCHES = 4_000, 2  # where a call takes microseconds
+SLOW_ROUNDS = 2  # of real work: tens of seconds each, and far from the rest
 STRACE = "strace -f -c"
 SECCOMP_BPF = "strace -f --seccomp-bpf, calls not traced"
 Samples = dict[tuple[str, str], list[Cost]]
@@ -70,7 +72,7 @@ def makers(cell: Cell, pid: int) -> list[tuple[str, Callable[[], Tracer]]]:
             "bpftrace",
             lambda: External(
                 "bpftrace count()",
-                ["bpftrace", "-B", "line", "-e", "tracepoint:raw_syscalls:sys_enter { @[args->id] = count(); }"],
+                ["bpftrace", "-B", "line", "-e", BPFTRACE],
                 ready="Attaching",
                 settle=1.5,
             ),
@@ -122,7 +124,7 @@ def measure_real(tracers: list[Tracer], cell: Cell, worker: Path, rounds: int) -
         for name, command in real_commands(worker).items():
             for tracer in tracers:
                 prefix = tracer.prefix if isinstance(tracer, External) else ()
-                if prefix and number >= 2:  # tens of seconds a run, and far from the rest
+                if prefix and number >= SLOW_ROUNDS:
                     continue
                 line = cell.enter(*prefix, *command)
                 with contextlib.nullcontext() if prefix else switched_on(tracer):
@@ -132,7 +134,7 @@ def measure_real(tracers: list[Tracer], cell: Cell, worker: Path, rounds: int) -
 
 def spread(values: list[float]) -> tuple[float, float, float]:
     """Return median and quartiles."""
-    if len(values) < 2:
+    if len(values) == 1:
         return values[0], values[0], values[0]
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return middle, low, high
@@ -255,7 +257,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller bounds")
     parser.add_argument("--only", choices=("loops", "real", "start", "bounds"))
-    parser.add_argument("--rounds", type=int, default=0, help="instead of 9 for loops, 5 for real work")
+    parser.add_argument("--rounds", type=int, default=0, help="not 9 for loops, 5 for work")
     options = parser.parse_args()
     parts = {options.only} if options.only else {"loops", "real", "start", "bounds"}
     rounds = options.rounds or (3 if options.quick else 9)

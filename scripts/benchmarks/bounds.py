@@ -1,3 +1,5 @@
 """Bounds."""
+
+
 def print_bounds(*, quick: bool) -> None:
     """Print."""

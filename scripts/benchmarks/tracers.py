@@ -175,7 +175,7 @@ class External:
 
     def on(self) -> None:
         """Start it and wait until it traces."""
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # until it is off
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT
         )

@@ -1,4 +1,4 @@
-"""Run what is measured: loops of system calls and real commands, inside a container or beside it."""
+"""Run what is measured: loops of system calls and real commands, inside a container or beside."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Worker:
 
     def measure(self, loop: str, calls: int, batches: int) -> Cost:
         """Return the cost of one call of a loop, the smallest of the batches."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        if self._process.stdin is None or self._process.stdout is None:
+            raise AssertionError("both are pipes")
         self._process.stdin.write(f"{loop} {calls} {batches}\n")
         self._process.stdin.flush()
         cpu, wall = self._process.stdout.readline().split()
