@@ -82,6 +82,20 @@ OFFSETS = {
 }
 
 
+class Scope(ctypes.Structure):
+    """``struct scope``: what every call needs, and what the runs called."""
+
+    _fields_ = (
+        ("near", ctypes.c_uint64 * MAX_NEAR),
+        ("specified", ctypes.c_uint64 * (X32_BASE // 64)),
+        ("recording", ctypes.c_uint32 * MAX_CONTAINERS),
+        ("runtime_tasks", ctypes.c_uint32 * MAX_CONTAINERS),
+        ("workload", ctypes.c_uint64 * (MAX_SLOTS * WORDS)),
+        ("runtime", ctypes.c_uint64 * (MAX_SLOTS * WORDS)),
+        ("overflow", ctypes.c_uint64 * (MAX_SLOTS * WORDS)),
+    )
+
+
 @dataclass(frozen=True)
 class Features:
     """What this kernel lets us see: attached tracepoints and how capability checks are judged."""
@@ -98,8 +112,7 @@ class Features:
 class Probes:
     """The loaded programs; ``attach`` them, read ``maps`` by name, ``close`` them.
 
-    ``scope`` is struct scope of shared.h as the kernel side sees it: what is assigned there is in
-    force at once.
+    What is assigned in ``scope`` is in force at once.
 
     ``syscalls_only``: no arguments, denials and capabilities; what the least costs.  Raises
     ``HostError`` when the kernel or the installation cannot do it.
@@ -139,9 +152,8 @@ class Probes:
             ) from None
         finally:
             tree.cleanup()
-        table = self.table("scope")
-        self._memory = mmap.mmap(table.get_fd(), ctypes.sizeof(table.Leaf))
-        self.scope: Any = table.Leaf.from_buffer(self._memory)
+        self._memory = mmap.mmap(self.table("scope").get_fd(), ctypes.sizeof(Scope))
+        self.scope = Scope.from_buffer(self._memory)
         _load_specs(self._bpf, self.scope)
 
     def attach(self) -> None:
@@ -244,7 +256,7 @@ def _capability_note(missing: list[str], ranges: list[tuple[int, int]]) -> str:
     return "recorded"
 
 
-def _load_specs(bpf: Any, scope: Any) -> None:
+def _load_specs(bpf: Any, scope: Scope) -> None:
     """Tell the kernel side which arguments matter, natively and for 32-bit calls."""
     table = bpf[b"specs"]
     for name, fields in SPECS.items():

@@ -20,7 +20,15 @@ from synth.errors import HostError
 from synth.model import ArgumentUse, CapabilityUse, Denial, SyscallUse
 from synth.syscalls import CAPABILITIES
 from tracer import cgroups, decode
-from tracer.loader import MAX_CONTAINERS, MAX_NEAR, MAX_SLOTS, WORDS, Probes, wait_for_programs
+from tracer.loader import (
+    MAX_CONTAINERS,
+    MAX_NEAR,
+    MAX_SLOTS,
+    WORDS,
+    Probes,
+    Scope,
+    wait_for_programs,
+)
 
 SETTLING, IN_FLIGHT = 0x8000_0000, 0x4000_0000
 """Flags of ``recording``; must equal shared.h."""
@@ -116,8 +124,8 @@ class Observer:
         return self._probes.table(name)
 
     @property
-    def scope(self) -> Any:
-        """What both sides read and write of all containers: struct scope."""
+    def scope(self) -> Scope:
+        """What both sides read and write of all containers."""
         return self._probes.scope
 
     def take_slot(self) -> int:

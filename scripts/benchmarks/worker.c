@@ -5,6 +5,7 @@
  *                                  nanoseconds per call: the smallest of the batches
  *   worker enter CGROUP COMMAND…   joins a cgroup, installs a filter that allows everything and
  *                                  becomes the command, as a container runtime does
+ *   worker tuples N                makes N calls, each with other arguments
  *   worker fork N                  starts /bin/true N times
  *   worker threads N               starts N threads at a time that make a call each
  *   worker flood CALLS SECONDS     makes that many calls a second for so long
@@ -56,9 +57,15 @@ static void one(const char *loop, long calls)
 			syscall(SYS_umask, 022);
 			syscall(SYS_geteuid);
 		}
-	} else if (!strcmp(loop, "tuples")) { /* each call with a value of its own */
-		for (long i = 0; i < calls; i++)
-			syscall(SYS_ioctl, zero, 0x10000000 + i, 0);
+	} else if (!strcmp(loop, "tuples")) { /* each call with a value of its own; all of them fail */
+		static const int call[] = {SYS_ioctl, SYS_fcntl, SYS_prctl, SYS_madvise,
+					   SYS_keyctl, SYS_socket, SYS_semctl, SYS_getsockopt};
+
+		for (long i = 0; i < calls; i++) {
+			long value = 0x10000000 + i;
+
+			syscall(call[i % 8], value, value, value, 0, 0);
+		}
 	}
 }
 
@@ -161,6 +168,8 @@ int main(int count, char **argument)
 		return enter(argument[2], argument + 3);
 	if (count == 3 && !strcmp(argument[1], "fork"))
 		start(atol(argument[2]));
+	else if (count == 3 && !strcmp(argument[1], "tuples"))
+		one("tuples", atol(argument[2]));
 	else if (count == 3 && !strcmp(argument[1], "threads"))
 		return threads(atoi(argument[2]));
 	else if (count == 4 && !strcmp(argument[1], "flood"))

@@ -212,6 +212,7 @@ def test_kernel_and_python_agree_on_sizes(observer: Observer) -> None:
         number = library.bpf_table_id(module, name.encode())
         assert ctypes.sizeof(table.Leaf) == library.bpf_table_leaf_size_id(module, number), name
         assert ctypes.sizeof(table.Key) == library.bpf_table_key_size_id(module, number), name
+    assert ctypes.sizeof(observer.table("scope").Leaf) == ctypes.sizeof(loader.Scope)
 
 
 def test_a_killed_recorder_leaves_nothing_attached() -> None:

@@ -2,7 +2,7 @@
 /* The maps of the tracer.  Everything is aggregated in the kernel: no event stream, nothing to lose. */
 
 /* One struct scope, read on every call of a filtered task and mapped by user space. */
-BPF_F_TABLE("array", u32, struct scope, scope, 1, BPF_F_MMAPABLE);
+BPF_F_TABLE("array", u32, struct scope_bytes, scope, 1, BPF_F_MMAPABLE);
 
 /* cgroup id -> container; written at cgroup_mkdir (and by user space to join), read per call. */
 BPF_HASH(cgroups, u64, u32, MAX_CGROUPS);

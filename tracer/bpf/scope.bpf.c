@@ -32,7 +32,7 @@ static inline struct scope *get_scope(void)
 {
 	int zero = 0;
 
-	return scope.lookup(&zero);
+	return (struct scope *)scope.lookup(&zero);
 }
 
 /*

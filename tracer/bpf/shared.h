@@ -72,8 +72,8 @@ struct container {
 };
 /*
  * What every call needs, in one place, so that one look-up is enough.  User space has it mapped and
- * stores single words, so that neither side overwrites what the other has just written.  The arrays
- * are flat since bcc gives Python a wrong type for nested ones; a slot has WORDS words of each bitmap.
+ * stores single words, so that neither side overwrites what the other has just written.  A slot has
+ * WORDS words of each bitmap.  Must equal `Scope` in loader.py.
  */
 struct scope {
 	u64 near[MAX_NEAR];                /* container -> a cgroup of it, as `place_of` has it, or 0 */
@@ -84,6 +84,15 @@ struct scope {
 	u64 runtime[MAX_SLOTS * WORDS];    /* what its runtime called */
 	u64 overflow[MAX_SLOTS * WORDS];   /* calls with more argument values than are kept */
 };
+/*
+ * The same as the map's value: bcc generates code to print every element of an array of numbers, and
+ * knows only plain numbers as sizes.
+ */
+#define SCOPE_BYTES 49856
+struct scope_bytes { char bytes[SCOPE_BYTES]; };
+_Static_assert(sizeof(struct scope) == SCOPE_BYTES, "struct scope has changed");
+
+/* flat arrays: bcc gives Python a wrong type for nested ones */
 struct first_key { u32 slot; u32 index; u32 phase; u32 pad; };
 struct first { u64 ns; char program[16]; };
 struct program_key { u32 slot; u32 index; char program[16]; };
