@@ -42,7 +42,9 @@ SLOW_CALLS, SLOW_BATCHES = 4_000, 2  # where a call takes microseconds
 SLOW_ROUNDS = 2  # of real work: tens of seconds each, and far from the rest
 STRACE = "strace -f -c"
 SECCOMP_BPF = "strace -f --seccomp-bpf, calls not traced"
-Samples = dict[tuple[str, str], list[Cost]]
+COLUMNS = (*LOOPS, "beside")
+Samples = dict[tuple[str, str], list[tuple[Cost, Cost]]]
+"""(tracer, column) -> pairs of a cost without and with the tracer."""
 
 
 def available(make: Sequence[tuple[str, Callable[[], Tracer]]]) -> tuple[list[Tracer], list[str]]:
@@ -62,11 +64,12 @@ def makers(cell: Cell, pid: int) -> list[tuple[str, Callable[[], Tracer]]]:
     programs = Programs()
     target = str(pid)
     return [
-        ("untraced", Nothing),
+        ("again", Nothing),
         ("empty", lambda: Empty("empty raw tracepoint (enter)", programs, "sys_enter")),
         ("empty", lambda: Empty("empty (enter and exit)", programs, "sys_enter", "sys_exit")),
-        ("ours", lambda: Ours("ours, syscalls only", cell, syscalls_only=True)),
-        ("ours", lambda: Ours("ours, everything", cell, syscalls_only=False)),
+        ("ours", lambda: Ours("ours, syscalls only", cell, pid, syscalls_only=True)),
+        ("ours", lambda: Ours("ours, everything", cell, pid)),
+        ("ours", lambda: Ours("ours, everything, joined", cell, pid, joined=True)),
         ("hook", lambda: Hook(programs, pid)),
         (
             "bpftrace",
@@ -101,19 +104,28 @@ def makers(cell: Cell, pid: int) -> list[tuple[str, Callable[[], Tracer]]]:
 def measure_loops(
     tracers: list[Tracer], inside: Worker, outside: Worker, sealed: Worker | None, rounds: int
 ) -> Samples:
-    """Return ``(tracer, column) -> samples``; columns are the loops inside, and ``beside``."""
+    """Return ``(tracer, column) -> samples``; columns are the loops inside, and ``beside``.
+
+    The machine's speed changes from one second to the next: each sample is taken right after one
+    without a tracer, ``("untraced", column)``, which stands at the same place in its list.
+    """
     samples: Samples = defaultdict(list)
     for _ in range(rounds):
         for tracer in tracers:
-            with switched_on(tracer):
-                slow = isinstance(tracer, External) and bool(tracer.prefix)
-                size = (SLOW_CALLS, SLOW_BATCHES) if slow else (CALLS, BATCHES)
-                for loop in LOOPS:
-                    samples[tracer.name, loop].append(inside.measure(loop, *size))
-                samples[tracer.name, "beside"].append(outside.measure("getppid", CALLS, BATCHES))
+            slow = isinstance(tracer, External) and bool(tracer.prefix)
+            size = (SLOW_CALLS, SLOW_BATCHES) if slow else (CALLS, BATCHES)
+            for column in COLUMNS:
+                worker = outside if column == "beside" else inside
+                loop = "getppid" if column == "beside" else column
+                untraced = worker.measure(loop, CALLS, BATCHES)
+                with switched_on(tracer):
+                    traced = worker.measure(loop, *(size if worker is inside else (CALLS, BATCHES)))
+                samples[tracer.name, column].append((untraced, traced))
         if sealed is not None:
             for loop in LOOPS:
-                samples[SECCOMP_BPF, loop].append(sealed.measure(loop, CALLS, BATCHES))
+                untraced = inside.measure(loop, CALLS, BATCHES)
+                traced = sealed.measure(loop, CALLS, BATCHES)
+                samples[SECCOMP_BPF, loop].append((untraced, traced))
     return samples
 
 
@@ -123,12 +135,14 @@ def measure_real(tracers: list[Tracer], cell: Cell, worker: Path, rounds: int) -
     for number in range(rounds):
         for name, command in real_commands(worker).items():
             for tracer in tracers:
+                untraced = run_timed(cell.enter(*command))
                 prefix = tracer.prefix if isinstance(tracer, External) else ()
                 if prefix and number >= SLOW_ROUNDS:
                     continue
-                line = cell.enter(*prefix, *command)
+                place = tracer.cell if isinstance(tracer, Ours) else cell
+                line = place.enter(*prefix, *command)
                 with contextlib.nullcontext() if prefix else switched_on(tracer):
-                    samples[tracer.name, name].append(run_timed(line))
+                    samples[tracer.name, name].append((untraced, run_timed(line)))
     return samples
 
 
@@ -140,33 +154,33 @@ def spread(values: list[float]) -> tuple[float, float, float]:
     return middle, low, high
 
 
-def added(samples: Samples, name: str, column: str) -> list[float]:
-    """Return what a tracer added to a call in each round, in nanoseconds."""
-    pairs = zip(samples[name, column], samples["untraced", column], strict=True)
-    return [one.cpu - base.cpu for one, base in pairs]
+def untraced(samples: Samples, column: str) -> float:
+    """Return the median CPU time without any tracer."""
+    return statistics.median(
+        base.cpu for (_, one), pairs in samples.items() if one == column for base, _ in pairs
+    )
 
 
 def print_loops(samples: Samples) -> None:
     """Print nanoseconds added to a call, CPU time; for ptrace the duration beside it."""
-    columns = (*LOOPS, "beside")
-    base = {c: statistics.median(s.cpu for s in samples["untraced", c]) for c in columns}
+    base = {column: untraced(samples, column) for column in COLUMNS}
     print("\nCPU nanoseconds added to a call: median [quartiles], and ratio to untraced\n")
     print("| tracer |", " | ".join((*(f"inside: {c}" for c in LOOPS), "beside: getppid")), "|")
     print("|---|---|---|---|---|")
-    print("| untraced (itself) |", " | ".join(f"{base[c]:.0f}" for c in columns), "|")
-    for name in dict.fromkeys(name for name, _ in samples if name != "untraced"):
+    print("| untraced (itself) |", " | ".join(f"{base[c]:.0f}" for c in COLUMNS), "|")
+    for name in dict.fromkeys(name for name, _ in samples):
         cells = []
-        for column in columns:
+        for column in COLUMNS:
             if (name, column) not in samples:
                 cells.append("")
                 continue
-            middle, low, high = spread(added(samples, name, column))
+            middle, low, high = spread([one.cpu - b.cpu for b, one in samples[name, column]])
             ratio = 1 + middle / base[column]
             cells.append(f"{middle:+.0f} [{low:.0f}, {high:.0f}] {ratio:.2f}x")
         print(f"| {name} |", " | ".join(cells), "|")
     for name in (STRACE, "perf trace -s"):
         if (name, "getppid") in samples:
-            wall = statistics.median(one.wall for one in samples[name, "getppid"])
+            wall = statistics.median(one.wall for _, one in samples[name, "getppid"])
             print(f"\n{name}: {wall / 1000:.1f} µs of real time for a getppid", end="")
     print()
 
@@ -177,16 +191,16 @@ def print_real(samples: Samples) -> None:
     print("\nReal work, ratio of CPU time to untraced: median [quartiles] (real time for ptrace)\n")
     print("| tracer |", " | ".join(commands), "|")
     print("|---|" + "---|" * len(commands))
-    seconds = [statistics.median(s.cpu for s in samples["untraced", c]) for c in commands]
+    seconds = [untraced(samples, command) for command in commands]
     print("| untraced (seconds) |", " | ".join(f"{one:.2f}" for one in seconds), "|")
-    for name in dict.fromkeys(name for name, _ in samples if name != "untraced"):
+    for name in dict.fromkeys(name for name, _ in samples):
         cells = []
         for command in commands:
-            pairs = list(zip(samples[name, command], samples["untraced", command], strict=False))
-            middle, low, high = spread([one.cpu / base.cpu for one, base in pairs])
+            pairs = samples[name, command]
+            middle, low, high = spread([one.cpu / base.cpu for base, one in pairs])
             cell = f"{middle:.2f} [{low:.2f}, {high:.2f}]"
             if name in (STRACE, "perf trace -s"):
-                cell += f" ({statistics.median(one.wall / base.wall for one, base in pairs):.1f})"
+                cell += f" ({statistics.median(one.wall / base.wall for base, one in pairs):.1f})"
             cells.append(cell)
         print(f"| {name} |", " | ".join(cells), "|")
 

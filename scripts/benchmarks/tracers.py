@@ -42,9 +42,9 @@ class Tracer(Protocol):
 
 
 class Nothing:
-    """No tracer."""
+    """No tracer: what the measurement itself adds."""
 
-    name = "untraced"
+    name = "untraced again"
 
     def on(self) -> None:
         """Do nothing."""
@@ -53,26 +53,43 @@ class Nothing:
 
 
 class Ours:
-    """The recorder, as it is used."""
+    """The recorder, as it is used: for a container that it has started, or one that it has joined.
 
-    def __init__(self, name: str, cell: Cell, *, syscalls_only: bool) -> None:
+    ``home``: where the process ``pid`` is; while this is on, it is in ``cell``.
+    """
+
+    def __init__(
+        self, name: str, home: Cell, pid: int, *, syscalls_only: bool = False, joined: bool = False
+    ) -> None:
         self.name = name
+        self.cell = home if joined else Cell(home.worker)
+        self._home = home
+        self._pid = pid
         self._observer = Observer(frozenset({1, 38}), syscalls_only=syscalls_only)
-        self._watch, self._slot = cell.join(self._observer)
+        if joined:
+            self._watch, self._slot = home.join(self._observer)
+        else:
+            self._watch = self._observer.watch(self.cell.id)
+            self._slot = self._watch.begin()
+            self.cell.__enter__()
         self._observer.pause()
 
     def on(self) -> None:
         """Attach."""
         self._observer.go_on()
+        self.cell.move(self._pid)
 
     def off(self) -> None:
         """Detach."""
+        self._home.move(self._pid)
         self._observer.pause()
 
     def close(self) -> None:
         """Free everything."""
         if not self._watch.end(self._slot).syscalls:
             raise SystemExit(f"{self.name}: nothing was recorded, the measurement is void")
+        if self.cell is not self._home:
+            self.cell.__exit__()
         self._watch.close()
         self._observer.__exit__()
 

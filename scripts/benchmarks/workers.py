@@ -67,7 +67,7 @@ class Cell:
     """A cgroup for recorded tasks, which enter it under a filter.  Use as a context manager."""
 
     def __init__(self, worker: Path) -> None:
-        self._worker = worker
+        self.worker = worker
         self.id = os.urandom(32).hex()
         self.cgroup = hierarchy() / self.id
 
@@ -86,7 +86,11 @@ class Cell:
 
     def enter(self, *command: str | Path) -> list[str]:
         """Return what runs a command inside."""
-        return [str(part) for part in (self._worker, "enter", self.cgroup, *command)]
+        return [str(part) for part in (self.worker, "enter", self.cgroup, *command)]
+
+    def move(self, pid: int) -> None:
+        """Move a process in here."""
+        (self.cgroup / "cgroup.procs").write_text(str(pid))
 
     def join(self, observer: Observer) -> tuple[Watch, int]:
         """Have what happens inside recorded; return the watch and its slot."""

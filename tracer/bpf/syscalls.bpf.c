@@ -114,9 +114,11 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	}
 	if (flags & IN_FLIGHT) {
-		u32 tid = bpf_get_current_pid_tgid();
+		u32 tid = LOAD(u32, task, O_task_pid);
 
-		in_flight.delete(&tid);
+		/* deleting takes a lock, and nearly always there is nothing to delete */
+		if (in_flight.lookup(&tid))
+			in_flight.delete(&tid);
 	}
 	phase = phase_of(all, number);
 	if (set_bit(phase == PHASE_RUNTIME ? all->runtime : all->workload, slot, bit))
