@@ -39,6 +39,7 @@ LOOPS = ("getppid", "read", "mixed")
 CALLS, BATCHES = 200_000, 6
 BPFTRACE = "tracepoint:raw_syscalls:sys_enter { @[args->id] = count(); }"
 SLOW_CALLS, SLOW_BATCHES = 4_000, 2  # where a call takes microseconds
+REAL_SCALE = 6  # about half a second of each
 SLOW_ROUNDS = 2  # of real work: tens of seconds each, and far from the rest
 STRACE = "strace -f -c"
 SECCOMP_BPF = "strace -f --seccomp-bpf, calls not traced"
@@ -132,17 +133,19 @@ def measure_loops(
 def measure_real(tracers: list[Tracer], cell: Cell, worker: Path, rounds: int) -> Samples:
     """Return ``(tracer, command) -> samples`` of real work inside."""
     samples: Samples = defaultdict(list)
+    whole, small = real_commands(worker, REAL_SCALE), real_commands(worker, 1)
     for number in range(rounds):
-        for name, command in real_commands(worker).items():
+        for name in whole:
             for tracer in tracers:
-                untraced = run_timed(cell.enter(*command))
                 prefix = tracer.prefix if isinstance(tracer, External) else ()
                 if prefix and number >= SLOW_ROUNDS:
                     continue
+                command = small[name] if prefix else whole[name]
+                untraced = run_timed(cell.enter(*command))
                 place = tracer.cell if isinstance(tracer, Ours) else cell
-                line = place.enter(*prefix, *command)
                 with contextlib.nullcontext() if prefix else switched_on(tracer):
-                    samples[tracer.name, name].append((untraced, run_timed(line)))
+                    traced = run_timed(place.enter(*prefix, *command))
+                samples[tracer.name, name].append((untraced, traced))
     return samples
 
 
@@ -156,9 +159,7 @@ def spread(values: list[float]) -> tuple[float, float, float]:
 
 def untraced(samples: Samples, column: str) -> float:
     """Return the median CPU time without any tracer."""
-    return statistics.median(
-        base.cpu for (_, one), pairs in samples.items() if one == column for base, _ in pairs
-    )
+    return statistics.median(base.cpu for base, _ in samples[Nothing.name, column])
 
 
 def print_loops(samples: Samples) -> None:

@@ -283,6 +283,7 @@ class Watch:
     def end(self, slot: int) -> Observation:
         """End a run, return what it did and free its slot."""
         self._record_into(None)
+        wait_for_programs()  # a thread may have been interrupted between look-up and store
         observation = self._observer.read(slot)
         self._observer.give_back(slot)
         return observation

@@ -120,20 +120,19 @@ def run_timed(command: Sequence[str]) -> Cost:
 
 
 _SQLITE = """
-import sqlite3
+import os, sqlite3, sys
 base = sqlite3.connect(":memory:")
 base.execute("create table t (a integer primary key, b text)")
-for i in range(40000):
+for i in range(20000 * SCALE):
     base.execute("insert into t values (?, ?)", (i, str(i) * 5))
 base.commit()
 file = sqlite3.connect("/dev/shm/seccomp-synth-bench.db")
 file.execute("pragma journal_mode=wal")
 file.execute("create table t (a integer primary key, b text)")
-for i in range(4000):
+for i in range(2000 * SCALE):
     file.execute("insert into t values (?, ?)", (i, str(i) * 5))
     file.commit()
 file.close()
-import os
 os.unlink("/dev/shm/seccomp-synth-bench.db")
 """
 _IMPORTS = (
@@ -142,14 +141,15 @@ _IMPORTS = (
 )
 
 
-def real_commands(worker: Path) -> dict[str, list[str]]:
-    """Return the real work, by name."""
+def real_commands(worker: Path, scale: int) -> dict[str, list[str]]:
+    """Return the real work, by name; ``scale`` tenths of a second of it."""
     python = shutil.which("python3", path="/usr/bin") or "python3"
+    times = f"for i in $(seq {scale}); do"
     return {
-        "dd bs=512": ["dd", "if=/dev/zero", "of=/dev/null", "bs=512", "count=400000"],
-        "tar": ["sh", "-c", "tar -C /usr/share -cf - doc locale 2>/dev/null | cat"],
-        "300 fork+exec": [str(worker), "fork", "300"],
-        "find+stat": ["sh", "-c", "find /usr/share -type f -print0 | xargs -0 stat -c %s"],
-        "python sqlite": [python, "-c", _SQLITE],
-        "python imports": ["sh", "-c", f'for i in 1 2 3 4; do {python} -c "{_IMPORTS}"; done'],
+        "dd bs=512": ["dd", "if=/dev/zero", "of=/dev/null", "bs=512", f"count={scale * 400000}"],
+        "tar": ["sh", "-c", f"{times} tar -C /usr/share -cf - doc locale | cat; done"],
+        "fork+exec": [str(worker), "fork", str(scale * 150)],
+        "find+stat": ["sh", "-c", f"{times} find /usr/share -print0 | xargs -0 stat -c %s; done"],
+        "python sqlite": [python, "-c", _SQLITE.replace("SCALE", str(scale))],
+        "python imports": ["sh", "-c", f'{times} {python} -c "{_IMPORTS}"; done'],
     }
