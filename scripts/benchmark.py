@@ -136,6 +136,7 @@ def measure_real(tracers: list[Tracer], cell: Cell, worker: Path, rounds: int) -
     whole, small = real_commands(worker, REAL_SCALE), real_commands(worker, 1)
     for number in range(rounds):
         for name in whole:
+            run_timed(cell.enter(*whole[name]))  # warms the caches
             for tracer in tracers:
                 prefix = tracer.prefix if isinstance(tracer, External) else ()
                 if prefix and number >= SLOW_ROUNDS:
