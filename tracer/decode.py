@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from synth.model import ArgumentUse, CapabilityUse, Denial, SyscallUse
@@ -12,6 +13,15 @@ from tracer.arguments import POINTED, SPECS
 from tracer.loader import BITS
 
 PHASES = ("workload", "runtime")
+
+
+@dataclass(frozen=True)
+class Bitmaps:
+    """One run's words of each bitmap."""
+
+    workload: list[int]
+    runtime: list[int]
+    overflow: list[int]
 
 
 def program_of(raw: bytes) -> str:
@@ -29,7 +39,7 @@ def _is_set(words: Any, bit: int) -> bool:
 
 
 def syscalls(
-    run: Any,
+    run: Bitmaps,
     firsts: dict[tuple[int, int], tuple[int, str]],
     programs: dict[int, set[str]],
     start_ns: int,
@@ -46,7 +56,7 @@ def syscalls(
                 yield SyscallUse(arch, name, number, phase_name, program, first_ms, others)
 
 
-def arguments(table: Any, run: Any, slot: int) -> Iterator[ArgumentUse]:
+def arguments(table: Any, run: Bitmaps, slot: int) -> Iterator[ArgumentUse]:
     """Yield the argument values of a run."""
     values: dict[int, set[tuple[int, ...]]] = {}
     for key in table:

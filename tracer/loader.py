@@ -7,14 +7,16 @@ this process: whatever ends it, also takes them away.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from synth.errors import HostError
-from tracer.architecture import Architecture, of_machine
+from tracer.architecture import X32_BASE, Architecture, of_machine
 from tracer.arguments import POINTED, SPECS
 from tracer.bcc_import import load_bcc, stub_kernel_tree
 from tracer.btf import Btf
@@ -25,7 +27,7 @@ SOURCES = ("maps", "scope", "syscalls", "denials", "capabilities")
 
 # Must equal shared.h; a test compares them with what the compiler saw.
 WORDS, BITS = 32, 2048
-MAX_SLOTS, MAX_CONTAINERS, MAX_TUPLES = 64, 64, 64
+MAX_SLOTS, MAX_CONTAINERS, MAX_NEAR, MAX_TUPLES = 64, 64, 8, 64
 LOSSES = (
     "cgroups",
     "runtime tasks",
@@ -50,6 +52,9 @@ PROGRAMS = {
     "cap_capable": "on_cap_capable",
 }
 OPTIONAL = ("cap_capable",)
+_SYS_MEMBARRIER = 324
+
+BEYOND_SYSCALLS = ("sys_exit", "signal_generate", "cap_capable")
 
 # -D name -> struct, member; those of the processor are in architecture.py
 OFFSETS = {
@@ -73,6 +78,20 @@ OFFSETS = {
 }
 
 
+class Scope(ctypes.Structure):
+    """``struct scope``: what every call needs, and what the runs called."""
+
+    _fields_ = (
+        ("near", ctypes.c_uint64 * MAX_NEAR),
+        ("specified", ctypes.c_uint64 * (X32_BASE // 64)),
+        ("recording", ctypes.c_uint32 * MAX_CONTAINERS),
+        ("runtime_tasks", ctypes.c_uint32 * MAX_CONTAINERS),
+        ("workload", ctypes.c_uint64 * (MAX_SLOTS * WORDS)),
+        ("runtime", ctypes.c_uint64 * (MAX_SLOTS * WORDS)),
+        ("overflow", ctypes.c_uint64 * (MAX_SLOTS * WORDS)),
+    )
+
+
 @dataclass(frozen=True)
 class Features:
     """What this kernel lets us see: attached tracepoints and how capability checks are judged."""
@@ -80,14 +99,22 @@ class Features:
     tracepoints: tuple[str, ...]
     capabilities: str
 
+    def without(self, unwanted: tuple[str, ...]) -> Features:
+        """Return these features less some tracepoints."""
+        kept = tuple(tp for tp in self.tracepoints if tp not in unwanted)
+        return Features(kept, "not recorded: not asked for")
+
 
 class Probes:
     """The loaded programs; ``attach`` them, read ``maps`` by name, ``close`` them.
 
-    Raises ``HostError`` when the kernel or the installation cannot do it.
+    What is assigned in ``scope`` is in force at once.
+
+    ``syscalls_only``: no arguments, denials and capabilities; what the least costs.  Raises
+    ``HostError`` when the kernel or the installation cannot do it.
     """
 
-    def __init__(self, *, all_programs: bool = False) -> None:
+    def __init__(self, *, all_programs: bool = False, syscalls_only: bool = False) -> None:
         here = of_machine()
         bcc = load_bcc()
         btf = Btf()
@@ -95,6 +122,10 @@ class Probes:
             options, self.features = _options(btf, here)
             if all_programs:
                 options.append("-DALL_PROGRAMS")
+            if syscalls_only:
+                self.features = self.features.without(BEYOND_SYSCALLS)
+            else:
+                options.append("-DARGUMENTS")
         finally:
             btf.close()
         self._bpf: Any = None
@@ -108,7 +139,9 @@ class Probes:
             raise _refused(f"the BPF programs cannot be compiled or loaded ({error})") from None
         finally:
             tree.cleanup()
-        _load_specs(self._bpf, here)
+        self._memory = mmap.mmap(self.table("scope").get_fd(), ctypes.sizeof(Scope))
+        self.scope = Scope.from_buffer(self._memory)
+        _load_specs(self._bpf, self.scope, here)
 
     def attach(self) -> None:
         """Attach every program that this kernel has the tracepoint for."""
@@ -119,6 +152,11 @@ class Probes:
                 )
             except Exception as error:
                 raise _refused(f"the kernel refuses the probe on {tracepoint} ({error})") from None
+
+    def detach(self) -> None:
+        """Detach every program; they stay loaded and can be attached again."""
+        for tracepoint in self.features.tracepoints:
+            self._bpf.detach_raw_tracepoint(tp=tracepoint.encode())
 
     def table(self, name: str) -> Any:
         """Return the bcc table of the map ``name`` in maps.bpf.c."""
@@ -135,8 +173,18 @@ class Probes:
     def close(self) -> None:
         """Detach and free everything; may be called twice."""
         if self._bpf is not None:
+            del self.scope  # a buffer that is looked at cannot be closed
+            self._memory.close()
             self._bpf.cleanup()
             self._bpf = None
+
+
+def wait_for_programs() -> None:
+    """Return when no program runs any more that was running when this was called (10 ms)."""
+    # membarrier(MEMBARRIER_CMD_GLOBAL) waits for an RCU grace period, which no program outlives;
+    # it is not there with nohz_full.
+    if ctypes.CDLL(None).syscall(_SYS_MEMBARRIER, 1, 0, 0):
+        time.sleep(0.1)
 
 
 def _refused(what: str) -> HostError:
@@ -174,7 +222,7 @@ def _options(btf: Btf, here: Architecture) -> tuple[list[str], Features]:
             slug="unsupported-kernel",
             fix="use a kernel from 5.15 on",
         ) from None
-    options = [f"-I{BPF_FOLDER}", "-DARGUMENTS", *here.options]
+    options = [f"-I{BPF_FOLDER}", *here.options]
     if "PIDS_SUBSYS" in values:
         options.append("-DCGROUP_V1")
     options += [f"-D{name}={value}" for name, value in values.items()]
@@ -205,7 +253,7 @@ def _capability_note(missing: list[str], ranges: list[tuple[int, int]]) -> str:
     return "recorded"
 
 
-def _load_specs(bpf: Any, here: Architecture) -> None:
+def _load_specs(bpf: Any, scope: Scope, here: Architecture) -> None:
     """Tell the kernel side which arguments matter, natively and for 32-bit calls."""
     table = bpf[b"specs"]
     for name, fields in SPECS.items():
@@ -220,3 +268,4 @@ def _load_specs(bpf: Any, here: Architecture) -> None:
                 leaf.index[position] = index
                 leaf.mask[position] = mask
             table[ctypes.c_int(bit)] = leaf
+            scope.specified[bit >> 6] |= 1 << (bit & 63)

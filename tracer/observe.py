@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import heapq
 import itertools
 import time
 from dataclasses import dataclass
@@ -19,7 +20,15 @@ from synth.errors import HostError
 from synth.model import ArgumentUse, CapabilityUse, Denial, SyscallUse
 from synth.syscalls import CAPABILITIES
 from tracer import cgroups, decode
-from tracer.loader import MAX_CONTAINERS, MAX_SLOTS, Probes
+from tracer.loader import (
+    MAX_CONTAINERS,
+    MAX_NEAR,
+    MAX_SLOTS,
+    WORDS,
+    Probes,
+    Scope,
+    wait_for_programs,
+)
 
 SETTLING, IN_FLIGHT = 0x8000_0000, 0x4000_0000
 """Flags of ``recording``; must equal shared.h."""
@@ -50,17 +59,19 @@ class Observer:
     """Attach the probes and hand out runs.  Use as a context manager.
 
     ``errnos`` are what the filter in force can answer to a refused call.  ``all_programs``: keep
-    every program that made a call, not the first alone.
+    every program that made a call, not the first alone; ``syscalls_only``: nothing but syscalls.
     """
 
-    def __init__(self, errnos: frozenset[int], *, all_programs: bool = False) -> None:
-        self._probes = Probes(all_programs=all_programs)
+    def __init__(
+        self, errnos: frozenset[int], *, all_programs: bool = False, syscalls_only: bool = False
+    ) -> None:
+        self._probes = Probes(all_programs=all_programs, syscalls_only=syscalls_only)
         self._all_programs = all_programs
         table = self._probes.table("refusal_errnos")
         for errno in errnos:
             table[ctypes.c_int(errno)] = ctypes.c_ubyte(1)
         self._free_slots = list(range(MAX_SLOTS))
-        self._free_containers = list(range(MAX_CONTAINERS))
+        self._free_containers = list(range(MAX_CONTAINERS))  # a heap: the first are the fastest
         self._started: dict[int, int] = {}
         self._probes.attach()
 
@@ -69,6 +80,14 @@ class Observer:
 
     def __exit__(self, *_: object) -> None:
         self._probes.close()
+
+    def pause(self) -> None:
+        """Detach the probes until ``go_on``; what they have seen stays."""
+        self._probes.detach()
+
+    def go_on(self) -> None:
+        """Attach the probes again."""
+        self._probes.attach()
 
     @property
     def tracepoints(self) -> tuple[str, ...]:
@@ -90,19 +109,24 @@ class Observer:
         """Watch a container that was created and not yet started."""
         if not self._free_containers:
             raise self._too_many("containers", MAX_CONTAINERS)
-        return Watch(self, self._free_containers.pop(0), container_id, None)
+        return Watch(self, heapq.heappop(self._free_containers), container_id, None)
 
     def join(self, container_id: str, joined: Joined) -> Watch:
         """Watch a container that runs already."""
         if not self._free_containers:
             raise self._too_many("containers", MAX_CONTAINERS)
-        return Watch(self, self._free_containers.pop(0), container_id, joined)
+        return Watch(self, heapq.heappop(self._free_containers), container_id, joined)
 
     # The rest is for Watch.
 
     def table(self, name: str) -> Any:
         """Return a map of the kernel side."""
         return self._probes.table(name)
+
+    @property
+    def scope(self) -> Scope:
+        """What both sides read and write of all containers."""
+        return self._probes.scope
 
     def take_slot(self) -> int:
         """Return a free slot; its start time is now."""
@@ -127,7 +151,9 @@ class Observer:
             table = self.table(name)
             for key in [key for key in table if key.slot == slot]:
                 del table[key]
-        self.table("slots")[ctypes.c_int(slot)] = self.table("slots").Leaf()
+        words = slice(slot * WORDS, (slot + 1) * WORDS)
+        for bitmap in (self.scope.workload, self.scope.runtime, self.scope.overflow):
+            bitmap[words] = [0] * WORDS
         self._free_slots.append(slot)
 
     def forget(self, container: int) -> None:
@@ -135,11 +161,19 @@ class Observer:
         table = self.table("cgroups")
         for key in [key for key, value in table.items() if value.value == container]:
             del table[key]
-        self._free_containers.append(container)
+        wait_for_programs()  # one that has looked before may still keep what it found
+        if container < MAX_NEAR:
+            self.scope.near[container] = 0
+        heapq.heappush(self._free_containers, container)
+
+    def _bitmaps(self, slot: int) -> decode.Bitmaps:
+        words = slice(slot * WORDS, (slot + 1) * WORDS)
+        scope = self.scope
+        return decode.Bitmaps(scope.workload[words], scope.runtime[words], scope.overflow[words])
 
     def read(self, slot: int) -> Observation:
         """Return what a slot holds."""
-        run = self.table("slots")[ctypes.c_int(slot)]
+        run = self._bitmaps(slot)
         firsts = {
             (key.index, key.phase): (value.ns, decode.program_of(value.program))
             for key, value in self.table("firsts").items()
@@ -162,7 +196,7 @@ class Observer:
 
     def count(self, slot: int) -> Counts:
         """Return a quick count of what a slot holds."""
-        run = self.table("slots")[ctypes.c_int(slot)]
+        run = self._bitmaps(slot)
         seen = sum((a | b).bit_count() for a, b in zip(run.workload, run.runtime, strict=True))
         return Counts(seen, sum(1 for key in self.table("denials") if key.slot == slot))
 
@@ -195,6 +229,7 @@ class Watch:
         leaf.number = number
         leaf.user_ns = joined.user_namespace if joined else 0
         observer.table("containers")[ctypes.c_int(number)] = leaf
+        observer.scope.runtime_tasks[number] = 0
         self._names = [name.encode() for name in cgroups.names_of(container_id)]
         table = observer.table("names")
         for name in self._names:
@@ -248,6 +283,7 @@ class Watch:
     def end(self, slot: int) -> Observation:
         """End a run, return what it did and free its slot."""
         self._record_into(None)
+        wait_for_programs()  # a thread may have been interrupted between look-up and store
         observation = self._observer.read(slot)
         self._observer.give_back(slot)
         return observation
@@ -291,4 +327,4 @@ class Watch:
 
     def _record_into(self, slot: int | None, flags: int = 0) -> None:
         value = 0 if slot is None else flags | (slot + 1)
-        self._observer.table("recording")[ctypes.c_int(self._number)] = ctypes.c_uint(value)
+        self._observer.scope.recording[self._number] = value

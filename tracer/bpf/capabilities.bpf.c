@@ -28,11 +28,12 @@ int on_cap_capable(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct capability_key key = {};
+	struct scope *all;
 	struct container *box;
 	u64 one = 1, *count;
 	u32 flags, slot = 0;
 	char *regs;
-	int bit;
+	int bit, number;
 
 	if ((int)ctx->args[4] != 0)
 		return 0;
@@ -40,10 +41,15 @@ int on_cap_capable(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (LOAD(u64, task, O_task_real_cred) != ctx->args[0])
 		return 0;
-	box = container_of_task(task);
-	if (!box || !run_of(box, &slot, &flags))
+	all = get_scope();
+	if (!all)
 		return 0;
-	if (READ(u32, ctx->args[1], O_user_ns_inum) != box->user_ns || phase_of(box) == PHASE_RUNTIME)
+	number = number_of_task(all, task);
+	if (number < 0 || !run_of(all, number, &slot, &flags))
+		return 0;
+	box = containers.lookup(&number);
+	if (!box || READ(u32, ctx->args[1], O_user_ns_inum) != box->user_ns ||
+	    phase_of(all, number) == PHASE_RUNTIME)
 		return 0;
 	regs = (char *)bpf_task_pt_regs(task);
 	bit = bit_of(task, LOAD(u32, regs, O_regs_syscall));

@@ -22,9 +22,8 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	s64 result = ctx->args[1];
 	struct task_struct *task;
-	struct container *box;
-	struct slot *run;
-	int error, bit;
+	struct scope *all;
+	int error, bit, number;
 	u8 *possible;
 	u32 nr, flags, slot = 0;
 
@@ -37,11 +36,13 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 	possible = refusal_errnos.lookup(&error);
 	if (!possible || !*possible)
 		return 0;
-	box = container_of_task(task);
-	if (!box)
+	all = get_scope();
+	if (!all)
 		return 0;
-	run = run_of(box, &slot, &flags);
-	if (!run)
+	number = number_of_task(all, task);
+	if (number < 0)
+		return 0;
+	if (!run_of(all, number, &slot, &flags))
 		return 0;
 	/* -1 after rt_sigreturn: the registers are the interrupted call's */
 	nr = READ(u32, (void *)ctx->args[0], O_regs_syscall);
@@ -51,13 +52,13 @@ int on_sys_exit(struct bpf_raw_tracepoint_args *ctx)
 
 	struct denial_key key = {.slot = slot, .index = bit, .error = error};
 
-	key.phase = phase_of(box);
-	if (get_bit(run->workload, bit) || get_bit(run->runtime, bit)) {
+	key.phase = phase_of(all, number);
+	if (get_bit(all->workload, slot, bit) || get_bit(all->runtime, slot, bit)) {
 #ifdef ARGUMENTS
 		struct argument_key known = {.slot = slot, .index = bit};
 		struct spec *spec = bit < X32_BASE ? specs.lookup(&bit) : 0;
 
-		if (!spec || !spec->count || spec->pointed || get_bit(run->overflow, bit))
+		if (!spec || !spec->count || spec->pointed || get_bit(all->overflow, slot, bit))
 			return 0;
 		masked_arguments(spec, (void *)ctx->args[0], bit >= COMPAT_BASE, known.value);
 		if (arguments.lookup(&known))
@@ -77,19 +78,19 @@ int on_signal(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct kernel_siginfo_head { int signo, error, code; } head = {};
 	struct denial_key key = {};
-	struct container *box;
+	struct scope *all = get_scope();
 	void *info = (void *)ctx->args[1];
 	u32 flags, slot = 0;
-	int bit;
+	int bit, number;
 
 	/* 0 and 1 stand for "no info" and "from the kernel" */
-	if ((int)ctx->args[0] != SIGSYS || (u64)info <= 1)
+	if ((int)ctx->args[0] != SIGSYS || (u64)info <= 1 || !all)
 		return 0;
 	bpf_probe_read_kernel(&head, sizeof(head), info);
 	if (head.code != SYS_SECCOMP)
 		return 0;
-	box = container_of_task(bpf_get_current_task_btf());
-	if (!box || !run_of(box, &slot, &flags))
+	number = number_of_task(all, bpf_get_current_task_btf());
+	if (number < 0 || !run_of(all, number, &slot, &flags))
 		return 0;
 	bit = bit_of(bpf_get_current_task_btf(), READ(u32, info, O_siginfo_syscall));
 	if (bit < 0) {
@@ -98,7 +99,7 @@ int on_signal(struct bpf_raw_tracepoint_args *ctx)
 	}
 	key.slot = slot;
 	key.index = bit;
-	key.phase = phase_of(box);
+	key.phase = phase_of(all, number);
 	deny(&key);
 	return 0;
 }

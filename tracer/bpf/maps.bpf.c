@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The maps of the tracer.  Everything is aggregated in the kernel: no event stream, nothing to lose. */
 
+/* One struct scope, read on every call of a filtered task and mapped by user space. */
+BPF_F_TABLE("array", u32, struct scope_bytes, scope, 1, BPF_F_MMAPABLE);
+
 /* cgroup id -> container; written at cgroup_mkdir (and by user space to join), read per call. */
 BPF_HASH(cgroups, u64, u32, MAX_CGROUPS);
 
@@ -9,12 +12,6 @@ BPF_HASH(names, struct name_key, u32, 1024);
 
 /* container -> what the kernel side knows of it. */
 BPF_ARRAY(containers, struct container, MAX_CONTAINERS);
-
-/* container -> flags and 1 + the slot of the run it records into, 0 between runs; by user space. */
-BPF_ARRAY(recording, u32, MAX_CONTAINERS);
-
-/* run -> what it called; written per call, read and cleared by user space. */
-BPF_ARRAY(slots, struct slot, MAX_SLOTS);
 
 /* thread -> container, for threads of the runtime between its filter and its execve. */
 BPF_HASH(runtime_tasks, u32, u32, MAX_RUNTIME_TASKS);

@@ -5,45 +5,69 @@
  * made, before any task is in them, so that nothing falls between start and attach.
  */
 
-static inline u64 cgroup_of(struct task_struct *task)
+/* What stands for a task's cgroup until that is removed: an address, two loads away. */
+static inline void *place_of(struct task_struct *task)
 {
 	void *css_set = LOAD(void *, task, O_task_cgroups);
 #ifdef CGROUP_V1
 	/* v1 and hybrid: the pids hierarchy, which both cgroup drivers always use. */
-	void *css = LOAD(void *, css_set, O_css_set_pids);
-	void *cgroup = LOAD(void *, css, O_css_cgroup);
+	return LOAD(void *, css_set, O_css_set_pids);
 #else
-	void *cgroup = LOAD(void *, css_set, O_css_set_default);
+	return LOAD(void *, css_set, O_css_set_default);
 #endif
-	void *node = LOAD(void *, cgroup, O_cgroup_kn);
-	return LOAD(u64, node, O_kn_id);
 }
 
-static inline struct container *container_of_task(struct task_struct *task)
+/* The id of a cgroup by its place. */
+static inline u64 id_of(void *place)
 {
-	u64 id = cgroup_of(task);
-	u32 *index = cgroups.lookup(&id);
-	int key;
-
-	if (!index)
-		return 0;
-	key = *index;
-	return containers.lookup(&key);
+#ifdef CGROUP_V1
+	void *cgroup = LOAD(void *, place, O_css_cgroup);
+#else
+	void *cgroup = place;
+#endif
+	return LOAD(u64, LOAD(void *, cgroup, O_cgroup_kn), O_kn_id);
 }
 
-/* The run that `box` records into now, with its slot and the flags; or 0 between runs. */
-static inline struct slot *run_of(struct container *box, u32 *slot, u32 *flags)
+static inline struct scope *get_scope(void)
 {
-	int key = box->number;
-	u32 *current = recording.lookup(&key);
-	u32 value = current ? *current : 0;
+	int zero = 0;
 
-	if (!value)
-		return 0;
+	return (struct scope *)scope.lookup(&zero);
+}
+
+/*
+ * The number of the container that a task is in, or -1.  The first containers' places are compared
+ * before anything is hashed.  They are kept here and forgotten when a cgroup of the container is
+ * removed (an address may be used again; nothing runs in a removed cgroup) or its watch ends.
+ */
+static inline int number_of_task(struct scope *all, struct task_struct *task)
+{
+	void *place = place_of(task);
+	u32 *number;
+	u64 id;
+
+#pragma unroll
+	for (int i = 0; i < MAX_NEAR; i++) {
+		if (all->near[i] == (u64)place)
+			return i;
+	}
+	id = id_of(place);
+	number = cgroups.lookup(&id);
+	if (!number)
+		return -1;
+	if (*number < MAX_NEAR && !all->near[within(*number, MAX_NEAR)])
+		all->near[within(*number, MAX_NEAR)] = (u64)place;
+	return *number;
+}
+
+/* Return 1 with the slot of the run that a container records into now and its flags, or 0. */
+static inline int run_of(struct scope *all, int number, u32 *slot, u32 *flags)
+{
+	u32 value = all->recording[within(number, MAX_CONTAINERS)];
+
 	*flags = value & ~SLOT_MASK;
 	*slot = (value & SLOT_MASK) - 1;
-	key = *slot;
-	return slots.lookup(&key);
+	return !!value;
 }
 
 /* Tell whether a call that returns, without having been seen to enter, began before its run. */
@@ -59,21 +83,22 @@ static inline int began_before(u32 flags, u32 nr)
 	return was_in && (*was_in == ANY_CALL || *was_in == nr);
 }
 
-static inline u32 phase_of(struct container *box)
+static inline u32 phase_of(struct scope *all, int number)
 {
-	u32 tid = bpf_get_current_pid_tgid();
+	u32 tid;
 
-	if (!box->runtime_tasks)
+	if (!all->runtime_tasks[within(number, MAX_CONTAINERS)])
 		return PHASE_WORKLOAD;
+	tid = bpf_get_current_pid_tgid();
 	return runtime_tasks.lookup(&tid) ? PHASE_RUNTIME : PHASE_WORKLOAD;
 }
 
-static inline void enter_runtime(u32 tid, u32 index, struct container *box)
+static inline void enter_runtime(struct scope *all, u32 tid, u32 number)
 {
-	int error = runtime_tasks.insert(&tid, &index);
+	int error = runtime_tasks.insert(&tid, &number);
 
 	if (!error)
-		__sync_fetch_and_add(&box->runtime_tasks, 1);
+		__sync_fetch_and_add(&all->runtime_tasks[within(number, MAX_CONTAINERS)], 1);
 	else if (error != -17 /* EEXIST: runtimes probe seccomp() before they use it */)
 		lose(LOST_RUNTIME_TASK);
 }
@@ -81,16 +106,15 @@ static inline void enter_runtime(u32 tid, u32 index, struct container *box)
 static inline void leave_runtime(u32 tid)
 {
 	u32 *index = runtime_tasks.lookup(&tid);
-	struct container *box;
-	int key;
+	struct scope *all = get_scope();
+	u32 number;
 
-	if (!index)
+	if (!index || !all)
 		return;
-	key = *index;
-	box = containers.lookup(&key);
+	number = *index;
 	runtime_tasks.delete(&tid);
-	if (box)
-		__sync_fetch_and_add(&box->runtime_tasks, -1); /* BPF has no atomic subtraction */
+	/* BPF has no atomic subtraction */
+	__sync_fetch_and_add(&all->runtime_tasks[within(number, MAX_CONTAINERS)], -1);
 }
 
 /*
@@ -98,23 +122,20 @@ static inline void leave_runtime(u32 tid)
  * runtime is ever unfiltered: it is the runtime until its execve.  Its user namespace is the
  * container's.
  */
-static inline void note_filter(struct task_struct *task)
+static inline void note_filter(struct scope *all, struct task_struct *task)
 {
-	u64 id = cgroup_of(task);
-	u32 *index = cgroups.lookup(&id);
+	int key = number_of_task(all, task);
 	struct container *box;
 	void *cred;
-	int key;
 
-	if (!index)
+	if (key < 0)
 		return;
-	key = *index;
 	box = containers.lookup(&key);
 	if (!box)
 		return;
 	cred = LOAD(void *, task, O_task_real_cred);
 	box->user_ns = LOAD(u32, LOAD(void *, cred, O_cred_user_ns), O_user_ns_inum);
-	enter_runtime(bpf_get_current_pid_tgid(), key, box);
+	enter_runtime(all, bpf_get_current_pid_tgid(), key);
 }
 
 /* Ids are per hierarchy: tell whether a cgroup is in the one that we look at. */
@@ -172,9 +193,17 @@ int on_cgroup_rmdir(struct bpf_raw_tracepoint_args *ctx)
 	void *cgroup = (void *)ctx->args[0];
 	void *node = READ(void *, cgroup, O_cgroup_kn);
 	u64 id = READ(u64, node, O_kn_id);
+	struct scope *all = get_scope();
+	u32 *number;
 
-	if (is_our_hierarchy(cgroup))
-		cgroups.delete(&id);
+	if (!all || !is_our_hierarchy(cgroup))
+		return 0;
+	number = cgroups.lookup(&id);
+	if (!number)
+		return 0;
+	if (*number < MAX_NEAR)
+		all->near[within(*number, MAX_NEAR)] = 0;
+	cgroups.delete(&id);
 	return 0;
 }
 
@@ -182,9 +211,17 @@ int on_cgroup_rmdir(struct bpf_raw_tracepoint_args *ctx)
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct container *box = container_of_task(task);
+	struct scope *all = get_scope();
+	struct container *box;
+	int number;
 
-	if (!box || LOAD(int, task, O_task_seccomp_mode) != SECCOMP_MODE_FILTER)
+	if (!all || LOAD(int, task, O_task_seccomp_mode) != SECCOMP_MODE_FILTER)
+		return 0;
+	number = number_of_task(all, task);
+	if (number < 0)
+		return 0;
+	box = containers.lookup(&number);
+	if (!box)
 		return 0;
 	if (!box->execs)
 		box->bounding = LOAD(u64, LOAD(void *, task, O_task_real_cred), O_cred_bounding);
@@ -199,17 +236,13 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	u32 tid = bpf_get_current_pid_tgid();
 	u32 *index = runtime_tasks.lookup(&tid);
-	struct container *box;
-	u32 value;
-	int key;
+	struct scope *all = get_scope();
+	u32 number;
 
-	if (!index)
+	if (!index || !all)
 		return 0;
-	value = *index;
-	key = value;
-	box = containers.lookup(&key);
-	if (box)
-		enter_runtime(READ(u32, (void *)ctx->args[1], O_task_pid), value, box);
+	number = *index;
+	enter_runtime(all, READ(u32, (void *)ctx->args[1], O_task_pid), number);
 	return 0;
 }
 

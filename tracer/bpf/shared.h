@@ -9,8 +9,9 @@
 #ifndef SECCOMP_SYNTH_SHARED_H
 #define SECCOMP_SYNTH_SHARED_H
 
-#define MAX_SLOTS 64          /* runs recorded at the same time; drained slots are used again */
-#define MAX_CONTAINERS 64     /* containers watched at the same time */
+#define MAX_SLOTS 64          /* runs recorded at the same time, a power of two; used again */
+#define MAX_CONTAINERS 64     /* containers watched at the same time; a power of two */
+#define MAX_NEAR 8            /* containers whose own cgroup is found without hashing */
 #define MAX_CGROUPS 8192      /* their cgroups, children included */
 #define MAX_RUNTIME_TASKS 4096
 #define MAX_TUPLES 64         /* distinct argument tuples kept per run and syscall */
@@ -68,14 +69,33 @@ struct name_key { char text[NAME_BYTES]; };
 struct container {
 	u32 number;        /* its own index; written by user space before it starts */
 	u32 cgroups;       /* cgroups learned for it; this and the rest by the kernel side */
-	u32 runtime_tasks; /* threads of the runtime between filter and execve */
-	u32 pad;
 	u64 user_ns;       /* inode number of its user namespace */
 	u64 bounding;      /* bounding set after its first execve */
 	u64 execs;
 };
+/*
+ * What every call needs, in one place, so that one look-up is enough.  User space has it mapped and
+ * stores single words, so that neither side overwrites what the other has just written.  A slot has
+ * WORDS words of each bitmap.  Must equal `Scope` in loader.py.
+ */
+struct scope {
+	u64 near[MAX_NEAR];                /* container -> a cgroup of it, as `place_of` has it, or 0 */
+	u64 specified[X32_BASE / 64];      /* syscalls with arguments that matter; by user space */
+	u32 recording[MAX_CONTAINERS];     /* container -> flags and 1 + slot, 0 between runs; by user space */
+	u32 runtime_tasks[MAX_CONTAINERS]; /* container -> threads between filter and execve */
+	u64 workload[MAX_SLOTS * WORDS];   /* what a run called; read and cleared by user space */
+	u64 runtime[MAX_SLOTS * WORDS];    /* what its runtime called */
+	u64 overflow[MAX_SLOTS * WORDS];   /* calls with more argument values than are kept */
+};
+/*
+ * The same as the map's value: bcc generates code to print every element of an array of numbers, and
+ * knows only plain numbers as sizes.
+ */
+#define SCOPE_BYTES 49856
+struct scope_bytes { char bytes[SCOPE_BYTES]; };
+_Static_assert(sizeof(struct scope) == SCOPE_BYTES, "struct scope has changed");
+
 /* flat arrays: bcc gives Python a wrong type for nested ones */
-struct slot { u64 workload[WORDS]; u64 runtime[WORDS]; u64 overflow[WORDS]; };
 struct first_key { u32 slot; u32 index; u32 phase; u32 pad; };
 struct first { u64 ns; char program[16]; };
 struct program_key { u32 slot; u32 index; char program[16]; };
@@ -118,24 +138,32 @@ static inline int bit_of(struct task_struct *task, u32 nr)
 	return is_compat(task) ? (int)(nr + COMPAT_BASE) : (int)nr;
 }
 
-/* The empty asm keeps clang from dropping the mask that the verifier needs to see. */
-static inline u64 word_of(u32 bit)
+/*
+ * Keep an index inside an array of `size` elements, a power of two, as the verifier wants to see it.
+ * The empty asm keeps clang from dropping the mask.
+ */
+static inline u64 within(u64 index, u64 size)
 {
-	u64 word = bit >> 6;
-	asm volatile("" : "+r"(word));
-	return word & (WORDS - 1);
+	asm volatile("" : "+r"(index));
+	return index & (size - 1);
 }
 
-static inline int get_bit(u64 *words, u32 bit)
+/* The word of a slot's bitmap that has a syscall's bit. */
+static inline u64 word_of(u32 slot, u32 bit)
 {
-	return (words[word_of(bit)] >> (bit & 63)) & 1;
+	return within(slot * WORDS + (bit >> 6), MAX_SLOTS * WORDS);
+}
+
+static inline int get_bit(u64 *words, u32 slot, u32 bit)
+{
+	return (words[word_of(slot, bit)] >> (bit & 63)) & 1;
 }
 
 /* Set a bit and return whether it was clear; reads first, since it nearly always is set. */
-static inline int set_bit(u64 *words, u32 bit)
+static inline int set_bit(u64 *words, u32 slot, u32 bit)
 {
 	u64 mask = 1ull << (bit & 63);
-	u64 *word = &words[word_of(bit)];
+	u64 *word = &words[word_of(slot, bit)];
 
 	if (*word & mask)
 		return 0;

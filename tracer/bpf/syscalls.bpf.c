@@ -29,6 +29,11 @@ static inline void keep_program(u32 slot, u32 bit)
 }
 #endif
 
+static inline int has_specified(struct scope *all, u32 bit)
+{
+	return (all->specified[within(bit >> 6, X32_BASE / 64)] >> (bit & 63)) & 1;
+}
+
 /* Fill `value` with the masked arguments that `spec` names; return 0 if they can't be read. */
 static inline int masked_arguments(struct spec *spec, void *regs, int compat, u64 *value)
 {
@@ -51,7 +56,7 @@ static inline int masked_arguments(struct spec *spec, void *regs, int compat, u6
 	return 1;
 }
 
-static inline void keep_arguments(struct slot *run, struct argument_key *key, u32 bit)
+static inline void keep_arguments(struct scope *all, struct argument_key *key, u32 bit)
 {
 	struct count_key count_key = {.slot = key->slot, .index = bit};
 	u32 one = 1, *count;
@@ -64,13 +69,13 @@ static inline void keep_arguments(struct slot *run, struct argument_key *key, u3
 		argument_counts.update(&count_key, &one);
 	} else {
 		if (*count >= MAX_TUPLES) {
-			set_bit(run->overflow, bit);
+			set_bit(all->overflow, key->slot, bit);
 			return;
 		}
 		__sync_fetch_and_add(count, 1);
 	}
 	if (arguments.insert(key, &present) == -7 /* E2BIG */) {
-		set_bit(run->overflow, bit);
+		set_bit(all->overflow, key->slot, bit);
 		lose(LOST_ARGUMENT);
 	}
 }
@@ -80,54 +85,55 @@ int on_sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	u32 nr = ctx->args[1];
-	struct container *box;
-	struct slot *run;
-	struct spec *spec;
+	struct scope *all;
 	u32 phase, flags, slot = 0;
-	int bit;
+	int bit, number;
 
 	if (LOAD(int, task, O_task_seccomp_mode) != SECCOMP_MODE_FILTER) {
-		if (nr == NR_SECCOMP)
-			note_filter(task);
-		else if (nr == NR_PRCTL &&
-			 (u32)READ(u64, (void *)ctx->args[0], O_regs_first) == PR_SET_SECCOMP)
-			note_filter(task);
+		if (nr != NR_SECCOMP &&
+		    (nr != NR_PRCTL ||
+		     (u32)READ(u64, (void *)ctx->args[0], O_regs_first) != PR_SET_SECCOMP))
+			return 0;
+		all = get_scope();
+		if (all)
+			note_filter(all, task);
 		return 0;
 	}
-	box = container_of_task(task);
-	if (!box || nr == (u32)-1)
+	all = get_scope();
+	if (!all)
 		return 0;
-	run = run_of(box, &slot, &flags);
-	if (!run)
+	number = number_of_task(all, task);
+	if (number < 0)
+		return 0;
+	if (!run_of(all, number, &slot, &flags))
 		return 0;
 	bit = bit_of(task, nr);
 	if (bit < 0) {
-		lose(LOST_UNNAMED);
+		if (nr != (u32)-1)
+			lose(LOST_UNNAMED);
 		return 0;
 	}
 	if (flags & IN_FLIGHT) {
-		u32 tid = bpf_get_current_pid_tgid();
+		u32 tid = LOAD(u32, task, O_task_pid);
 
-		in_flight.delete(&tid);
+		/* deleting takes a lock, and nearly always there is nothing to delete */
+		if (in_flight.lookup(&tid))
+			in_flight.delete(&tid);
 	}
-	phase = phase_of(box);
-	if (set_bit(phase == PHASE_RUNTIME ? run->runtime : run->workload, bit))
+	phase = phase_of(all, number);
+	if (set_bit(phase == PHASE_RUNTIME ? all->runtime : all->workload, slot, bit))
 		keep_first(slot, bit, phase);
 #ifdef ALL_PROGRAMS
 	if (phase == PHASE_WORKLOAD)
 		keep_program(slot, bit);
 #endif
 #ifdef ARGUMENTS
-	if (bit >= X32_BASE)
-		return 0;
-	spec = specs.lookup(&bit);
-	if (!spec || !spec->count || get_bit(run->overflow, bit))
-		return 0;
-	{
+	if (bit < X32_BASE && has_specified(all, bit) && !get_bit(all->overflow, slot, bit)) {
 		struct argument_key key = {.slot = slot, .index = bit};
+		struct spec *spec = specs.lookup(&bit);
 
-		if (masked_arguments(spec, (void *)ctx->args[0], bit >= COMPAT_BASE, key.value))
-			keep_arguments(run, &key, bit);
+		if (spec && masked_arguments(spec, (void *)ctx->args[0], bit >= COMPAT_BASE, key.value))
+			keep_arguments(all, &key, bit);
 	}
 #endif
 	return 0;
