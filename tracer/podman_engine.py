@@ -57,7 +57,7 @@ class PodmanEngine(DockerEngine):
                 f"the runtime of a service that is running (at {url}) cannot be chosen",
                 where="engine",
                 slug="bad-option",
-                fix="unset CONTAINER_HOST, so that a service with this runtime is started",
+                fix="unset CONTAINER_HOST and DOCKER_HOST: then one is started with it",
             )
         self._service = None if url else _Service(runtime)
         try:
@@ -187,8 +187,7 @@ class _Service:
         """End the service and remove its folder; may be called twice."""
         process = getattr(self, "_process", None)
         if process is not None:
-            process.stdin.close()
-            process.terminate()
+            process.stdin.close()  # the wrapper ends it
             try:
                 process.wait(DONE_S)
             except subprocess.TimeoutExpired:

@@ -11,6 +11,8 @@ from synth.errors import HostError
 KALLSYMS = Path("/proc/kallsyms")
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
 CGROUPS = Path("/proc/cgroups")
+PID_NAMESPACE = Path("/proc/self/ns/pid")
+HOST_PIDS = 0xEFFFFFFC  # PROC_PID_INIT_INO of the kernel
 
 # Kernel functions that ask for a capability without caring for the answer (no audit record).
 UNAUDITED = (
@@ -50,6 +52,11 @@ def uses_v1_pids() -> bool:
         if fields[:1] == ["pids"]:
             return fields[1] != "0"
     return False
+
+
+def sees_host_processes() -> bool:
+    """Tell whether we are in the host's PID namespace, whose inode number is fixed."""
+    return PID_NAMESPACE.stat().st_ino == HOST_PIDS
 
 
 def cgroup_layout() -> str:

@@ -10,7 +10,7 @@ from synth.model import Container, Filter, Health, Host, Recording, Run, Subject
 from tracer.engine import Engine, EngineInfo, Image
 from tracer.execute import MAIN, Events, Execution, Executor
 from tracer.observe import Observer
-from tracer.probes import cgroup_layout, require_root
+from tracer.probes import cgroup_layout, require_root, sees_host_processes
 from tracer.workload import remove_stale
 
 DEFAULT_ERRNOS = {"docker": frozenset({1, 38}), "podman": frozenset({1, 22, 38})}
@@ -109,6 +109,11 @@ def health_of(observer: Observer, result: Execution) -> Health:
         for run in result.runs
         if any(use.name.startswith("io_uring_") for use in run.syscalls)
     ]
+    if not sees_host_processes():
+        notes.append(
+            "the recorder ran in a PID namespace of its own: calls in flight at a run's begin "
+            "may look refused"
+        )
     return Health(tuple(sorted(problems)), tuple(sorted(set(notes))), observer.capability_note)
 
 

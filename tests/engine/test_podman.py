@@ -101,6 +101,8 @@ def test_a_recording_names_engine_and_runtime_and_has_its_calls(
     assert host["engine_version"][0].isdigit()
     assert host["runtime_version"][0].isdigit()
     assert recording["health"]["problems"] == []
+    (note,) = recording["health"]["notes"]  # the private Podman is in one
+    assert "PID namespace of its own" in note
     seen = names(recording, "runtime")
     assert seen - SOMETIMES == STARTS[runtime]
     workload = names(recording, "workload")

@@ -132,6 +132,7 @@ def test_a_container_that_makes_cgroups_of_its_own(cli: Cli, tmp_path: Path) -> 
     recording = load(tmp_path / "a.json")
     assert {"mkdir", "mknodat"} <= names(recording, "workload")
     assert recording["health"]["ok"]
+    assert recording["health"]["notes"] == []
 
 
 def test_a_recorder_without_privileges_says_so(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from synth.cli.main import main
 from synth.errors import HostError
+from synth.model import Container
 from tracer import architecture, loader, probes
 from tracer.btf import Btf
 from tracer.docker_engine import DockerEngine, engine_url
@@ -88,6 +89,7 @@ def docker_socket(tmp_path: Path) -> Iterator[dict[str, Any]]:
     says: dict[str, Any] = {
         "url": f"unix://{tmp_path}/s",
         "version": {"ApiVersion": "1.41", "Version": "20.10.24", "KernelVersion": os.uname()[2]},
+        "create?name=box": {"Id": "0123", "Warnings": []},
         "info": {"SecurityOptions": ["name=seccomp,profile=default"], "DefaultRuntime": "runc"},
     }
 
@@ -98,6 +100,11 @@ def docker_socket(tmp_path: Path) -> Iterator[dict[str, Any]]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            says["asked"] = json.loads(self.rfile.read(length))
+            self.do_GET()
 
         def address_string(self) -> str:
             return "test"
@@ -115,6 +122,19 @@ def docker_socket(tmp_path: Path) -> Iterator[dict[str, Any]]:
 def test_an_engine_of_this_kernel(docker_socket: dict[str, Any]) -> None:
     info = DockerEngine(docker_socket["url"]).info()
     assert (info.name, info.version, info.runtime) == ("docker", "20.10.24", "runc")
+
+
+@pytest.mark.parametrize(("runtime", "asked"), [("", None), ("crun", "crun")])
+def test_the_runtime_is_asked_for(
+    docker_socket: dict[str, Any], runtime: str, asked: str | None
+) -> None:
+    engine = DockerEngine(docker_socket["url"], runtime)
+    box = Container("image", no_new_privileges=True)
+    assert engine.create(box, name="box", command=("ls",), labels={}, profile="{}") == "0123"
+    host = docker_socket["asked"]["HostConfig"]
+    assert host.get("Runtime") == asked
+    assert host["SecurityOpt"] == ["no-new-privileges", "seccomp={}"]
+    assert engine.info().runtime == (asked or "runc")
 
 
 def test_a_rootless_engine_is_refused(docker_socket: dict[str, Any]) -> None:
