@@ -20,6 +20,7 @@ COMMANDS = {
     "synth": "synth.cli.synth:synth",
     "validate": "synth.cli.validate:validate",
     "diff": "synth.cli.diff:diff",
+    "report": "synth.cli.report:report",
     "doctor": "synth.cli.doctor:doctor",
 }
 
@@ -28,6 +29,7 @@ SUMMARIES = {
     "synth": "Make a minimal seccomp profile and capability list from recordings.",
     "validate": "Replay recorded workloads under a profile and name what it denies.",
     "diff": "Compare a profile with Docker's default or with another profile.",
+    "report": "Write what a reviewer reads: verdict, evidence, what is left and what stays shut.",
     "doctor": "Say what this host can do, and the command that mends what it can't.",
 }
 
