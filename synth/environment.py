@@ -64,7 +64,7 @@ def environments(recordings: Iterable[Recording]) -> tuple[Environment, ...]:
             baseline=recording.filter.baseline or recording.filter.kind,
         )
         for recording in recordings
-        for host in (recording.host,)
+        for host in [one.host for one in recording.sources] or [recording.host]
     }
     return tuple(sorted(found))
 

@@ -177,10 +177,11 @@ def _single(recording: Recording) -> Evidence:
         capabilities=_frozen(capabilities),
         capability_notes=frozenset(() if note == "recorded" else (note,)),
         subjects=frozenset((recording.subject,)),
-        hosts=frozenset((recording.host,)),
+        hosts=frozenset(one.host for one in recording.sources) or frozenset((recording.host,)),
         filters=frozenset((recording.filter,)),
         problems=frozenset(_problems(recording)),
-        digests=frozenset((recording_digest(recording),)),
+        digests=frozenset(one.sha256 for one in recording.sources)
+        or frozenset((recording_digest(recording),)),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from synth.baseline import Baseline
@@ -83,8 +83,9 @@ def _by_provenance(inputs: Inputs) -> Iterable[Finding]:
             "make both again with: seccomp-synth synth",
         )
     given = dict(zip(inputs.digests(), (name for name, _ in inputs.recordings), strict=True))
+    sources = _sources(inputs)
     for digest, name in given.items():
-        if digest not in provenance.recordings:
+        if not ({digest} | sources[digest]) & set(provenance.recordings):
             yield Finding(
                 OTHER_RECORDING,
                 "error",
@@ -93,7 +94,7 @@ def _by_provenance(inputs: Inputs) -> Iterable[Finding]:
                 (f"sha256 {digest}",),
                 "name those, or make the profile again from this one too",
             )
-    missing = sorted(set(provenance.recordings) - set(given))
+    missing = sorted(set(provenance.recordings) - set(given).union(*sources.values()))
     if missing:
         yield Finding(
             NOT_GIVEN,
@@ -103,6 +104,15 @@ def _by_provenance(inputs: Inputs) -> Iterable[Finding]:
             tuple(f"sha256 {digest}" for digest in missing),
             "name them as well",
         )
+
+
+def _sources(inputs: Inputs) -> Mapping[str, set[str]]:
+    """Return the digests of what each recording was combined from."""
+    recordings = (recording for _, recording in inputs.recordings)
+    return {
+        digest: {one.sha256 for one in recording.sources}
+        for digest, recording in zip(inputs.digests(), recordings, strict=True)
+    }
 
 
 def _by_replays(inputs: Inputs) -> Iterable[Finding]:
