@@ -190,6 +190,8 @@ def _baseline(
         return load_baseline(name)
     if provenance is not None:
         return load_baseline(provenance.baseline)
+    if not recordings:
+        return newest()
     try:
         return load_baseline(recorded_baseline(combine(recordings)))
     except (DataError, UsageError):

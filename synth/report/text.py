@@ -16,10 +16,7 @@ MARKS = {YES: "yes ", NO: "NO  ", OPEN: "open"}
 def render(report: Report) -> str:
     """Return the report as text."""
     parts = [
-        report.headline,
-        "",
-        *(f"  {MARKS[one.answer]}  {one.question} {one.detail}" for one in report.checks),
-        *_section("Findings", _findings(report.findings)),
+        *_first(report),
         *_section("Syscalls", _syscalls(report)),
         *_section("Capabilities", _capabilities(report)),
         *_section("Workloads", _workloads(report)),
@@ -31,6 +28,20 @@ def render(report: Report) -> str:
         *_section("Limits", (line for one in report.limits for line in _wrapped(one, "- "))),
     ]
     return "\n".join(parts) + "\n"
+
+
+def summary(report: Report) -> str:
+    """Return what comes first: the answer, why, and the findings."""
+    return "\n".join(_first(report)) + "\n"
+
+
+def _first(report: Report) -> list[str]:
+    return [
+        report.headline,
+        "",
+        *(f"  {MARKS[one.answer]}  {one.question} {one.detail}" for one in report.checks),
+        *_section("Findings", _findings(report.findings)),
+    ]
 
 
 def finding_line(finding: Finding) -> str:
