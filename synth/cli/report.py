@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from synth.cli.attesting import attest
 from synth.cli.common import Settings, clean, pass_settings
 from synth.cli.reporting import (
     fails,
@@ -44,6 +45,13 @@ from synth.report.text import finding_line
     is_flag=True,
     help="Only say whether profile, provenance, recordings and validations belong together.",
 )
+@click.option(
+    "--attest",
+    "attest_folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write in-toto statements about recordings and validations there, to be signed.",
+)
 @files_options
 @output_options
 @pass_settings
@@ -53,6 +61,7 @@ def report(
     profile_path: Path,
     replays: tuple[Path, ...],
     verify: bool,
+    attest_folder: Path | None,
     capabilities_path: Path | None,
     provenance_path: Path | None,
     baseline_name: str | None,
@@ -70,7 +79,8 @@ def report(
       seccomp-synth report ls.recording.json --profile out/seccomp.json \\
         --validation ls.replay.json --output html=review.html --output sarif=review.sarif
     """
-    wanted = [] if verify and not outputs else wanted_outputs(settings, outputs, force=force)
+    silent = (verify or attest_folder is not None) and not outputs
+    wanted = [] if silent else wanted_outputs(settings, outputs, force=force)
     loaded = load_recordings(recordings)
     # an unhealthy recording is reported as such; an empty one has nothing to report
     require_usable(
@@ -85,13 +95,15 @@ def report(
         provenance_path,
         baseline_name,
     )
-    if verify:
-        together = _verified(settings, inputs)
-        if not wanted:
-            return int(ExitCode.OK if together else ExitCode.ANSWER_IS_NO)
+    together = _verified(settings, inputs) if verify else True
+    if attest_folder is not None:
+        granted = capabilities_path or profile_path.parent / "capabilities.json"
+        attest(settings, inputs, attest_folder, (profile_path, granted), force=force)
+    if not wanted:
+        return int(ExitCode.OK if together else ExitCode.ANSWER_IS_NO)
     made = build(inputs)
     write_outputs(settings, made, wanted, force=force)
-    bad = fails(made, fail_on) or (verify and not together)
+    bad = fails(made, fail_on) or not together
     return int(ExitCode.ANSWER_IS_NO if bad else ExitCode.OK)
 
 
