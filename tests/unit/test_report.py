@@ -9,6 +9,7 @@ from synth.report.build import build
 from synth.report.inputs import belonging
 from synth.report.locate import lines_of
 from synth.report.model import NO, OPEN, YES, Check, Report
+from synth.report.risk import GRADES, risk_of
 from synth.report.rows import condition_text
 from tests import builders, reports
 
@@ -194,3 +195,13 @@ def test_names_are_found_where_they_stand() -> None:
     assert lines_of(text) == {"read": 2, "write": 3}
     assert lines_of('["a\\"b", "read"]') == {"read": 1}
     assert lines_of("") == {}
+
+
+def test_classes_are_those_that_explain_knows() -> None:
+    assert [grade for grade, _ in GRADES] == ["S", "A", "B", "C"]
+    assert len({meaning for _, meaning in GRADES}) == 4
+    assert risk_of("read") == ("C", "")
+    assert risk_of("fcntl64").grade == "C", "x86-64 has no such call"
+    grade, why = risk_of("io_uring_setup")
+    assert grade == "S"
+    assert "CVE-2022-29582" in why
