@@ -151,7 +151,7 @@ def _judged(syscalls: Sequence[SyscallRow]) -> Iterable[Finding]:
             yield Finding(UNEXPLAINED, "warning", row.name, message, (), fix)
         if row.grade == "S" and row.status != "widened":
             who = listed(row.workloads, rows.SHOWN) or row.origin
-            message = f"is of risk class S ({row.risk}) and allowed"
+            message = f"is allowed and of risk class S: {row.risk.rstrip('.')}"
             yield Finding(DANGEROUS, "warning", row.name, message, (who,), "do without it")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from synth.baseline import Baseline
 from synth.emit.provenance import Provenance
@@ -38,13 +39,17 @@ class Inputs:
     lead: tuple[Check, ...] = ()
     extra: tuple[Finding, ...] = ()
 
-    @property
+    @cached_property
     def profile_sha256(self) -> str:
         """The digest of the profile's canonical text, which provenance and replays hold."""
         return hashlib.sha256(dump_profile(self.profile).encode()).hexdigest()
 
     def digests(self) -> tuple[str, ...]:
         """Return the digests of the recordings, in their order."""
+        return self._digests
+
+    @cached_property
+    def _digests(self) -> tuple[str, ...]:
         return tuple(recording_digest(recording) for _, recording in self.recordings)
 
     def pairs(self) -> Iterator[tuple[str, Replay, Recording | None]]:

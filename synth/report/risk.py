@@ -28,4 +28,4 @@ def risk_of(name: str) -> Risk:
     if known.grade in ("", "C"):
         return Risk("C")
     numbers = ", ".join(one.id for one in known.vulnerabilities)
-    return Risk(known.grade, f"{known.why} ({numbers})" if numbers else known.why)
+    return Risk(known.grade, f"{known.why.rstrip('.')} ({numbers})." if numbers else known.why)
