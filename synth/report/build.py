@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from synth.baseline import Baseline
-from synth.diff import Difference, compare
+from synth.diff import WIDENED, Difference, compare
 from synth.diff import findings as differences
 from synth.environment import LABELS, environments, values
 from synth.evidence import Evidence, combine
@@ -62,13 +63,14 @@ def build(inputs: Inputs) -> Report:
     lines = lines_of(inputs.text)
     syscalls = rows.syscall_rows(difference, profile, _decisions(inputs, evidence), lines)
     removed = rows.removed_rows(difference)
+    excepted = _excepted(inputs)
     recorded = rows.recording_rows(inputs.recordings, inputs.digests())
     belongs = () if inputs.lead else belonging(inputs)
     validated, passed, failed = _validated(inputs)
     findings = _sorted(
         (
             *inputs.extra,
-            *differences(difference),
+            *_differences(difference, excepted),
             *(inputs.provenance.findings if inputs.provenance else ()),
             *(Finding("SS309", "warning", "recordings", one) for one in evidence.problems),
             *belongs,
@@ -79,7 +81,7 @@ def build(inputs: Inputs) -> Report:
     checks = (
         *inputs.lead,
         _recorded_check(recorded),
-        _inside_check(difference, inputs.baseline),
+        _inside_check(difference, inputs.baseline, excepted),
     )
     if not inputs.lead:
         checks = (
@@ -184,18 +186,42 @@ def _recorded_check(recorded: Sequence[RecordingRow]) -> Check:
     return Check(question, YES, f"{many(runs, 'run')} recorded, nothing lost, all succeeded")
 
 
-def _inside_check(difference: Difference, baseline: Baseline) -> Check:
+def _excepted(inputs: Inputs) -> frozenset[str]:
+    """Return the calls that an exception of the project allows, if this profile is so made."""
+    provenance = inputs.provenance
+    if provenance is None or provenance.profile_sha256 != inputs.profile_sha256:
+        return frozenset()
+    return frozenset(
+        one.name
+        for one in provenance.decisions
+        if one.origin is Origin.EXCEPTION or "; exception: " in one.reason
+    )
+
+
+def _differences(difference: Difference, excepted: frozenset[str]) -> Iterable[Finding]:
+    """Yield the findings of the comparison; what an exception names is no error, but is said."""
+    for finding in differences(difference):
+        if finding.id == WIDENED and finding.subject in excepted:
+            message = f"{finding.message}, by an exception that the provenance names"
+            yield replace(finding, severity="warning", message=message, fix="")
+        else:
+            yield finding
+
+
+def _inside_check(difference: Difference, baseline: Baseline, excepted: frozenset[str]) -> Check:
     question = "Does it stay inside the engine's default?"
-    if difference.wider:
-        names = [one.name for one in difference.widened]
-        names += difference.architectures_added
-        what = listed(names, rows.SHOWN) or "the default action"
+    widened = [one.name for one in difference.widened]
+    beyond = [name for name in widened if name not in excepted]
+    beyond += difference.architectures_added
+    if beyond or difference.default_widened:
+        what = listed(beyond, rows.SHOWN) or "the default action"
         return Check(question, NO, f"wider than {baseline.name}: {what}")
     removed, narrowed = len(difference.removed), len(difference.narrowed)
+    but = f" but what exceptions name ({listed(widened, rows.SHOWN)})" if widened else ""
     return Check(
         question,
         YES,
-        f"nothing beyond {baseline.name}; {removed} calls removed, {narrowed} narrowed",
+        f"nothing beyond {baseline.name}{but}; {removed} calls removed, {narrowed} narrowed",
     )
 
 
@@ -235,10 +261,7 @@ def _verdict(checks: Sequence[Check], *, proven: bool) -> tuple[str, str]:
     if unanswered:
         return OPEN, f"Not proven: {unanswered[0].detail}"
     if proven:
-        return (
-            YES,
-            "Proven: the recorded workloads work under this profile, which opens nothing new",
-        )
+        return YES, "Proven: the recorded workloads work under this profile, and the evidence holds"
     return YES, "Inside: what was recorded now is within the committed profile"
 
 

@@ -11,6 +11,7 @@ from synth.report.locate import lines_of
 from synth.report.model import NO, OPEN, YES, Check, Report
 from synth.report.risk import GRADES, risk_of
 from synth.report.rows import condition_text
+from synth.wanted import Decision, Origin
 from tests import builders, reports
 
 
@@ -205,3 +206,29 @@ def test_classes_are_those_that_explain_knows() -> None:
     grade, why = risk_of("io_uring_setup")
     assert grade == "S"
     assert "CVE-2022-29582" in why
+
+
+def test_an_exception_is_said_but_is_no_error() -> None:
+    inputs = reports.made()
+    wide = reports.with_profile(inputs, reports.allowing(inputs.profile, "bpf", "acct"))
+    provenance = inputs.provenance
+    assert provenance is not None
+    bpf = Decision("bpf", Origin.EXCEPTION, "exception: tracing, until 2027 (Ops)")
+    made = replace(
+        provenance,
+        profile_sha256=wide.profile_sha256,
+        decisions=(*provenance.decisions, bpf),
+    )
+    report = build(replace(wide, provenance=made))
+    assert report.answer == NO, "acct is nobody's"
+    assert "wider than docker-20.10: acct" in report.headline
+    acct = replace(bpf, name="acct")
+    report = build(replace(wide, provenance=replace(made, decisions=(*made.decisions, acct))))
+    inside = next(check for check in report.checks if "engine's default" in check.question)
+    assert inside.answer == YES
+    assert "but what exceptions name (acct, bpf)" in inside.detail
+    assert {(one.id, one.severity) for one in report.findings if one.subject == "bpf"} == {
+        ("SS103", "warning")
+    }
+    stale = replace(made, profile_sha256="f" * 64)
+    assert build(replace(wide, provenance=stale)).answer == NO
