@@ -156,10 +156,10 @@ def combine(recordings: Sequence[Recording]) -> Evidence:
         capabilities=_frozen(capabilities),
         capability_notes=frozenset(notes),
         subjects=frozenset(recording.subject for recording in recordings),
-        hosts=frozenset(recording.host for recording in recordings),
+        hosts=frozenset(host for recording in recordings for host in _hosts(recording)),
         filters=frozenset(recording.filter for recording in recordings),
         problems=frozenset(one for recording in recordings for one in _problems(recording)),
-        digests=frozenset(recording_digest(recording) for recording in recordings),
+        digests=frozenset(one for recording in recordings for one in _digests(recording)),
     )
 
 
@@ -176,6 +176,16 @@ def merge(first: Evidence, second: Evidence) -> Evidence:
                 for key in sorted({*one, *other})
             }
     return Evidence(**merged)
+
+
+def _hosts(recording: Recording) -> tuple[Host, ...]:
+    """Return the hosts of the recordings that a combined one is made of, or its own."""
+    return tuple(one.host for one in recording.sources) or (recording.host,)
+
+
+def _digests(recording: Recording) -> tuple[str, ...]:
+    """Return the digests of the recordings that a combined one is made of, or its own."""
+    return tuple(one.sha256 for one in recording.sources) or (recording_digest(recording),)
 
 
 def _add_unknown(unknown: set[tuple[str, str, int]], run: Run) -> None:

@@ -177,7 +177,7 @@ class Subject:
     mounts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Host:
     """The kernel and engine of the recording; never a host name."""
 
@@ -218,9 +218,21 @@ class Health:
         return not self.problems
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """A recording that was combined into another: its digest, and where it was made."""
+
+    sha256: str
+    host: Host
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """All runs of one ``record`` command.  ``partial``: it was interrupted."""
+    """All runs of one ``record`` command, or of several that were combined.
+
+    ``partial``: it was interrupted.  ``sources`` are those combined, none in an original; the
+    host of a combined one holds what they have in common.
+    """
 
     subject: Subject
     host: Host
@@ -230,6 +242,7 @@ class Recording:
     workloads: tuple[Workload, ...]
     runs: tuple[Run, ...]
     partial: bool = False
+    sources: tuple[Source, ...] = ()
 
 
 # ---------------------------------------------------------------- profiles

@@ -1,4 +1,4 @@
-"""Write and read recordings; the format is ``synth/schemas/recording-1.1.0.json``."""
+"""Write and read recordings; the format is ``synth/schemas/recording-1.2.0.json``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from synth.document import bad_document, check_document, compact_json
 from synth.files import load_json
-from synth.model import Filter, Recording, Subject, Workload
+from synth.model import Filter, Recording, Source, Subject, Workload
 from synth.wire import (
     check_arches,
     check_capability_names,
@@ -23,27 +23,37 @@ from synth.wire import (
 )
 
 SCHEMA = "seccomp-synth/recording"
-SCHEMA_VERSIONS = ("1.0.0", "1.1.0")
+SCHEMA_VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 # 1.0.0: first
 # 1.1.0: mode "join"; "others" of a syscall; up to 20,000 runs
+# 1.2.0: "sources" of a combined recording
+
+MAX_RUNS_1_0 = 4096
 
 
 def dump_recording(recording: Recording) -> str:
     """Return a recording as JSON; equal recordings give equal bytes."""
-    return compact_json(
-        {
-            "schema": SCHEMA,
-            "schema_version": SCHEMA_VERSIONS[-1],
-            "subject": _plain(recording.subject),
-            "host": host_to(recording.host),
-            "filter": _plain(recording.filter),
-            "probes": list(recording.probes),
-            "health": health_to(recording.health),
-            "partial": recording.partial,
-            "workloads": [_plain(workload) for workload in recording.workloads],
-            "runs": [run_to(run) for run in recording.runs],
-        }
-    )
+    return _text(recording, SCHEMA_VERSIONS[-1])
+
+
+def _text(recording: Recording, version: str) -> str:
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "schema_version": version,
+        "subject": _plain(recording.subject),
+        "host": host_to(recording.host),
+        "filter": _plain(recording.filter),
+        "probes": list(recording.probes),
+        "health": health_to(recording.health),
+        "partial": recording.partial,
+        "workloads": [_plain(workload) for workload in recording.workloads],
+        "runs": [run_to(run) for run in recording.runs],
+    }
+    if recording.sources:
+        document["sources"] = [
+            {"sha256": one.sha256, "host": host_to(one.host)} for one in recording.sources
+        ]
+    return compact_json(document)
 
 
 def parse_recording(document: object, *, where: str) -> Recording:
@@ -61,6 +71,11 @@ def parse_recording(document: object, *, where: str) -> Recording:
         workloads=tuple(_workload_from(value, where) for value in checked["workloads"]),
         runs=tuple(run_from(value, where=where) for value in checked["runs"]),
         partial=checked["partial"],
+        sources=tuple(
+            sorted(
+                Source(one["sha256"], host_from(one["host"])) for one in checked.get("sources", ())
+            )
+        ),
     )
     _check(recording, where)
     if checked["health"]["ok"] != recording.health.ok:
@@ -74,8 +89,21 @@ def load_recording(path: Path) -> Recording:
 
 
 def recording_digest(recording: Recording) -> str:
-    """Return the SHA-256 of the canonical text, whatever the file's layout."""
-    return hashlib.sha256(dump_recording(recording).encode("ascii")).hexdigest()
+    """Return the SHA-256 of the canonical text, whatever the file's layout.
+
+    The text is that of the oldest version that can say it, so that a digest written down by an
+    older release is still the recording's.
+    """
+    text = _text(recording, _oldest(recording))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _oldest(recording: Recording) -> str:
+    if recording.sources:
+        return "1.2.0"
+    joined = any(workload.mode == "join" for workload in recording.workloads)
+    others = any(use.others for run in recording.runs for use in run.syscalls)
+    return "1.1.0" if joined or others or len(recording.runs) > MAX_RUNS_1_0 else "1.0.0"
 
 
 def _check(recording: Recording, where: str) -> None:
@@ -91,6 +119,9 @@ def _check(recording: Recording, where: str) -> None:
     check_capability_names({*subject.cap_add, *subject.cap_drop} - {"ALL"}, where)
     check_unique(subject.capabilities, "capability", where)
     check_arches(recording.runs, recording.host.arch, where)
+    check_unique([one.sha256 for one in recording.sources], "source", where)
+    if any(one.host.arch != recording.host.arch for one in recording.sources):
+        raise bad_document("a source of another architecture", where)
 
 
 def _plain(value: Subject | Filter | Workload) -> dict[str, Any]:

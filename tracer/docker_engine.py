@@ -225,7 +225,8 @@ class DockerEngine:
             found = self._api.exec_inspect(exec_id)
         exit_status = found.get("ExitCode")
         return ContainerState(
-            bool(found["Running"]),
+            # a moment after it was asked for it neither runs nor has ended
+            bool(found["Running"]) or exit_status is None,
             int(found.get("Pid") or 0),
             -1 if exit_status is None else int(exit_status),
             (),

@@ -6,13 +6,15 @@ import os
 import signal
 import sys
 import traceback
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import click
 
 from synth.errors import ExitCode, SeccompSynthError
+from synth.text import visible as clean
+
+__all__ = ["Settings", "clean", "pass_settings", "run_command", "usage_hint", "use_color"]
 
 ISSUES = "please report it with the lines above"
 
@@ -36,19 +38,6 @@ class Settings:
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)
-
-
-def clean(text: str) -> str:
-    """Return ``text`` with every control, format and bidirectional character made visible.
-
-    Names of programs and paths come from inside containers; a terminal must not obey them.
-    """
-    return "".join(
-        character
-        if character in "\n\t" or unicodedata.category(character)[0] not in "CZ" or character == " "
-        else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
 
 
 def use_color(choice: str, environment: dict[str, str], *, terminal: bool) -> bool:

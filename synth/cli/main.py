@@ -19,8 +19,11 @@ COMMANDS = {
     "record": "synth.cli.record:record",
     "synth": "synth.cli.synth:synth",
     "validate": "synth.cli.validate:validate",
+    "check": "synth.cli.check:check",
+    "combine": "synth.cli.combine:combine",
     "diff": "synth.cli.diff:diff",
     "explain": "synth.cli.explain:explain",
+    "report": "synth.cli.report:report",
     "doctor": "synth.cli.doctor:doctor",
 }
 
@@ -28,8 +31,11 @@ SUMMARIES = {
     "record": "Record the syscalls and capabilities that workloads use in a container.",
     "synth": "Make a minimal seccomp profile and capability list from recordings.",
     "validate": "Replay recorded workloads under a profile and name what it denies.",
+    "check": "Record again and fail if the committed profile no longer fits.",
+    "combine": "Make one recording of many of the same container.",
     "diff": "Compare a profile with Docker's default or with another profile.",
     "explain": "Say what a syscall is, how risky, who allows it and who used it.",
+    "report": "Write what a reviewer reads: verdict, evidence, what is left and what stays shut.",
     "doctor": "Say what this host can do, and the command that mends what it can't.",
 }
 

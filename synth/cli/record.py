@@ -25,7 +25,7 @@ from synth.config import (
     parse_variable,
     slug,
 )
-from synth.errors import ExitCode, UsageError
+from synth.errors import ExitCode, Interrupted, UsageError, WorkloadError
 from synth.files import require_writable, write_atomic
 from synth.model import Container, Recording, Workload
 from synth.recording import dump_recording
@@ -256,6 +256,7 @@ def _run(
     *,
     pull: bool,
     all_programs: bool,
+    pass_through: bool = True,
 ) -> tuple[Recording, int]:
     # imported here: needs Linux, and everything else must work without
     from tracer.connect import connect
@@ -265,7 +266,7 @@ def _run(
     require_root()
     engine = connect(choice.name, choice.runtime, os.environ)
     with terminated_as_interrupt() as ignore:
-        progress = Progress(settings, "recording", pass_through=True, finishing=ignore)
+        progress = Progress(settings, "recording", pass_through=pass_through, finishing=ignore)
         try:
             recorded = record_plan(engine, Plan(container, workloads, pull, all_programs), progress)
         finally:
@@ -351,3 +352,39 @@ def parse_env_options(options: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         name, given, value = text.partition("=")
         pairs.append(parse_variable(name, value if given else os.environ.get(name, ""), WHERE))
     return tuple(pairs)
+
+
+def record_again(
+    settings: Settings,
+    image: str | None,
+    command: tuple[str, ...],
+    config: Path,
+    only: tuple[str, ...],
+    choice: EngineChoice,
+    options: Mapping[str, Any],
+) -> Recording:
+    """Record as ``record`` does, for a command that needs to know what workloads do now.
+
+    Raises ``Interrupted`` and ``WorkloadError`` where ``record`` would save and exit.
+    """
+    if image is None:
+        project = _from_project_file(config)
+    else:
+        project = _from_command_line(image, command, None)
+    container = ContainerOptions(**options).apply(project.container)
+    workloads = _selected(project.workloads, only)
+    choice = replace(choice, name=choice.name or project.engine)
+    # what workloads print is not the answer, which stdout is for
+    recording, _ = _run(
+        settings, choice, container, workloads, pull=True, all_programs=False, pass_through=False
+    )
+    if recording.partial:
+        raise Interrupted("interrupted while recording", slug="partial-recording")
+    failed = sorted({run.workload for run in recording.runs if run.outcome != "ok"})
+    if failed:
+        raise WorkloadError(
+            f"failed while recording: {', '.join(failed)}",
+            slug="workload-failed",
+            fix="mend them, or set expected_exit",
+        )
+    return recording

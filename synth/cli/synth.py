@@ -21,6 +21,7 @@ from synth.emit.compose import FILE_NAME as COMPOSE
 from synth.emit.compose import compose_override
 from synth.emit.provenance import FILE_NAME as PROVENANCE
 from synth.emit.provenance import dump_provenance
+from synth.environment import environments
 from synth.errors import ExitCode, UsageError
 from synth.evidence import Evidence, combine, recorded_baseline, require_usable
 from synth.files import refuse_existing, write_atomic
@@ -146,6 +147,7 @@ def _make(
             profile_sha256=hashlib.sha256(profile.encode()).hexdigest(),
             decisions=generated.decisions,
             findings=findings,
+            environments=environments(recordings),
         ),
         # last: whoever finds a profile finds what belongs to it
         PROFILE: profile,

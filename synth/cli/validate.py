@@ -24,7 +24,7 @@ from synth.files import require_writable, write_atomic
 from synth.findings import dump_findings
 from synth.model import Container, Finding, Profile, Recording, Replay, Run, Workload
 from synth.profile import dump_profile, load_profile
-from synth.recording import dump_recording, load_recording
+from synth.recording import load_recording, recording_digest
 from synth.replay import dump_replay
 from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES
 from synth.verdict import Verdict, judge, needs_control
@@ -309,7 +309,7 @@ def _require_image(engine: Engine, container: Container) -> None:
 
 def _as_replay(inputs: Inputs, result: Replayed) -> Replay:
     return Replay(
-        recording_sha256=_sha256(dump_recording(inputs.recording)),
+        recording_sha256=recording_digest(inputs.recording),
         profile_sha256=_sha256(inputs.profile_text),
         cap_add=inputs.cap_add if inputs.cap_add is not None else ("recorded",),
         host=result.host,

@@ -66,3 +66,14 @@ def test_explain(
         main(["explain", "clone", "seccomp.json", *arguments])
     assert stop.value.code == 0
     compare(HERE / "explain" / f"clone.{form}", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "sarif", "github"])
+def test_report(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(HERE)
+    made = tmp_path / form
+    arguments = ["../data/recording-1.0.0.json", "--profile", "portable/seccomp.json"]
+    with pytest.raises(SystemExit) as stop:
+        main(["report", *arguments, "--output", f"{form}={made}"])
+    assert stop.value.code == 0
+    compare(HERE / "report" / f"report.{form}", made.read_text())

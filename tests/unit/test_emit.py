@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 
 from synth.document import check_document
 from synth.emit.compose import compose_override
-from synth.emit.provenance import SCHEMA, SCHEMA_VERSION, dump_provenance
+from synth.emit.provenance import SCHEMA, SCHEMA_VERSIONS, dump_provenance
 from synth.model import Finding
 from synth.wanted import Decision, Origin
 
@@ -44,5 +44,5 @@ def test_provenance_fits_its_schema() -> None:
         findings=[Finding("SS305", "note", "architectures", "text")],
     )
     document = json.loads(text)
-    check_document(document, schema=SCHEMA, versions=(SCHEMA_VERSION,), where="x")
+    check_document(document, schema=SCHEMA, versions=SCHEMA_VERSIONS, where="x")
     assert document["recordings"] == ["a" * 64, "b" * 64]

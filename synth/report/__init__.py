@@ -1,0 +1,1 @@
+"""Make what a reviewer reads: one model of a profile and its evidence, one module per format."""
