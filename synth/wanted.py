@@ -29,6 +29,7 @@ class Origin(StrEnum):
     EQUIVALENT = "equivalent"
     LIBC = "libc"
     BASELINE = "baseline"
+    EXCEPTION = "exception"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ import requests.exceptions
 
 from synth.errors import HostError, UsageError
 from synth.model import Container
+from tracer.creation import host_options, image_of, process_options
 from tracer.engine import STDERR, STDOUT, ContainerState, EngineInfo, EngineTimeout, Image, Running
 
 TIMEOUT_S = 30
@@ -100,7 +101,12 @@ class DockerEngine:
             self._pull(reference)
             with translated("inspect the image"):
                 found = self._api.inspect_image(reference)
-        return Image(str(found["Id"]), str((found.get("Config") or {}).get("User") or ""))
+        return image_of(found)
+
+    def has_network(self, name: str) -> bool:
+        """Tell whether the engine has a network of exactly that name."""
+        with translated("list networks"):
+            return any(one.get("Name") == name for one in self._api.networks(names=[name]))
 
     def _pull(self, reference: str) -> None:
         puller = docker.APIClient(base_url=self.url, version="auto", timeout=PULL_TIMEOUT_S)
@@ -136,14 +142,12 @@ class DockerEngine:
                 security_opt=options or None,
                 cap_add=list(container.cap_add) or None,
                 cap_drop=list(container.cap_drop) or None,
-                network_mode=container.network if container.network != "default" else None,
-                binds=[f"{source}:{target}:{mode}" for source, target, mode in container.mounts],
+                **host_options(container),
                 runtime=self._runtime or None,
             )
             created = self._api.create_container(
                 container.image,
-                entrypoint=[command[0]] if replace_entrypoint else None,
-                command=list(command[1:] if replace_entrypoint else command) or None,
+                **process_options(container, command, replace_entrypoint=replace_entrypoint),
                 name=name,
                 user=container.user or None,
                 working_dir=container.workdir or None,
