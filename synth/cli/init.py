@@ -182,8 +182,7 @@ def _explain(
     settings.note(f"container: {label.strip()} ({found.why})")
     for one in guesses:
         state = "off, the container does not have the project's files" if one.doubtful else "on"
-        shown = one.command if isinstance(one.command, str) else " ".join(one.command)
-        settings.note(f"workload {one.name}: {shown[:100]} (from {one.why}; {state})")
+        settings.note(f"workload {one.name}: {one.shown()[:120]} (from {one.why}; {state})")
     if not guesses:
         settings.note("workloads: none found; write down what the container is for")
     if described is not None:

@@ -114,7 +114,19 @@ def record(
       seccomp-synth record --container devcontainer --for 8h
     """
     if container is not None:
-        _require_alone(image, options, only, name, timeout, repeat, expect_exit, runtime)
+        _require_alone(
+            image,
+            options,
+            only,
+            name,
+            timeout,
+            repeat,
+            expect_exit,
+            runtime,
+            compose,
+            service,
+            devcontainer,
+        )
         times = JoinTimes.parse(duration, save_every)
         path = output or Path(f"{slug(container)}.recording.json")
         require_writable(path, force=force)

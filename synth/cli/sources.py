@@ -149,6 +149,13 @@ def recorded_container(
         )
         if ours != recorded
     ]
+    if not different and container.network != subject.network:
+        raise UsageError(
+            f"it was recorded in the network {subject.network}, which is not there",
+            where=where_of(config),
+            slug="no-network",
+            fix="start what it needs first: docker compose up -d NAME",
+        )
     if not different:
         return container
     what = f"the project's container is not the one recorded: other {', '.join(different)}"
@@ -156,6 +163,11 @@ def recorded_container(
         settings.note(f"note: {what}; it is not used")
         return None
     raise _bad(what, "record it again, or name the project file that it was recorded with")
+
+
+def where_of(config: Config) -> str:
+    """Return the file that describes the container, for messages."""
+    return str(config.source.path) if config.source is not None else WHERE
 
 
 def _same(one: ContainerSource, other: ContainerSource) -> bool:

@@ -52,6 +52,7 @@ class Wishes:
     emitters: tuple[str, ...]
     consented: tuple[str, ...]
     project: Config | None
+    config: Path | None
     folder: Path
 
 
@@ -148,11 +149,11 @@ def synth(
         loaded, allow_unhealthy=allow_unhealthy, names=[str(path) for path in recordings]
     )
     wishes = Wishes(
-        Tightness(tightness), baseline_name, service, emitters, consented, project, folder
+        Tightness(tightness), baseline_name, service, emitters, consented, project, config, folder
     )
     made = _make(loaded, wishes)
     _write(folder, made.texts, force=force)
-    _conclude(settings, made, folder, recordings)
+    _conclude(settings, made, wishes, recordings)
     if settings.verbosity > 0:
         _saturation(settings, loaded)
     return int(ExitCode.OK)
@@ -253,7 +254,8 @@ def _saturation(settings: Settings, recordings: list[Recording]) -> None:
     )
 
 
-def _conclude(settings: Settings, made: Made, folder: Path, recordings: Sequence[Path]) -> None:
+def _conclude(settings: Settings, made: Made, wishes: Wishes, recordings: Sequence[Path]) -> None:
+    folder = wishes.folder
     generated = made.excepted.generated
     difference = compare(
         generated.resolved, generated.baseline, arch=generated.resolved.target.arch
@@ -278,4 +280,6 @@ def _conclude(settings: Settings, made: Made, folder: Path, recordings: Sequence
     if made.deployment.compose_files:
         settings.note(f"to use it: {compose_command(made.deployment, 'up', '-d')}")
     following = ["seccomp-synth", "validate", *recordings, "--profile", folder / PROFILE]
+    if wishes.config is not None:
+        following += ["--config", wishes.config]
     settings.note(f"next: {shlex.join(str(one) for one in following)}")

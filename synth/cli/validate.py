@@ -140,11 +140,13 @@ def validate(
     for path in recordings:
         recording = load_recording(path)
         require_usable([recording], allow_unhealthy=True)
-        _require_consent(recording, capability_names(allow_capability, WHERE))
-        inputs = Inputs(recording, profile, dump_profile(profile), cap_add)
         source = config or typed_source(compose, service, devcontainer)
         choice = _choice(recording, engine, runtime)
         known = recorded_container(source, recording.subject, settings, choice.name)
+        # what the project's own file asks for is the user's word, not the recording's
+        asked = known.cap_add if known is not None else ()
+        _require_consent(recording, (*asked, *capability_names(allow_capability, WHERE)))
+        inputs = Inputs(recording, profile, dump_profile(profile), cap_add)
         container = _container(recording, env, mount, known)
         replayed, verdict = _validate(settings, inputs, choice, container, repeat)
         if output is not None:

@@ -21,7 +21,8 @@ LIFECYCLE_TIMEOUT_S = 900
 class Guess:
     """A workload that a project seems to have, and why we think so.
 
-    ``command`` is a shell line or words.  A doubtful one is written as a comment.
+    ``command`` is a shell line or words; ``tried`` is what it tries until that succeeds.  A
+    doubtful one is written as a comment.
     """
 
     name: str
@@ -29,6 +30,13 @@ class Guess:
     why: str
     doubtful: bool = False
     timeout_s: int = 0
+    tried: tuple[str, ...] = ()
+
+    def shown(self) -> str:
+        """Return the command as a reader wants to see it."""
+        if self.tried:
+            return f"{' '.join(self.tried)} (tried until it succeeds)"
+        return self.command if isinstance(self.command, str) else " ".join(self.command)
 
 
 def guess_workloads(
@@ -40,7 +48,9 @@ def guess_workloads(
     """
     found: list[Guess] = []
     if described is not None and described.check:
-        found.append(Guess("health", waiting(described.check), "the service's health check"))
+        check = described.check
+        why = "the service's health check"
+        found.append(Guess("health", waiting(check), why, tried=check))
     found += [
         Guess(name_of(key), command, f"{key} of devcontainer.json", timeout_s=LIFECYCLE_TIMEOUT_S)
         for key, command in lifecycle.items()
