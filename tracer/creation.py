@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from synth.errors import UsageError
 from synth.model import Container
 from tracer.engine import Image
 
@@ -46,4 +47,13 @@ def image_of(found: dict[str, Any]) -> Image:
         str(config.get("User") or ""),
         tuple(str(one) for one in config.get("Entrypoint") or ()),
         str((config.get("Labels") or {}).get("devcontainer.metadata") or ""),
+    )
+
+
+def no_image(reference: str, why: str) -> UsageError:
+    """Return the error for an image that cannot be had."""
+    return UsageError(
+        f"image not found: {reference}: {why}",
+        slug="no-image",
+        fix="check the name with: docker image ls (or podman)",
     )

@@ -20,7 +20,7 @@ import requests.exceptions
 
 from synth.errors import HostError, UsageError
 from synth.model import Container
-from tracer.creation import host_options, image_of, process_options
+from tracer.creation import host_options, image_of, no_image, process_options
 from tracer.engine import STDERR, STDOUT, ContainerState, EngineInfo, EngineTimeout, Image, Running
 
 TIMEOUT_S = 30
@@ -97,7 +97,7 @@ class DockerEngine:
                 found = self._api.inspect_image(reference)
         except docker.errors.NotFound:
             if not pull:
-                raise _no_image(reference, "it is not on this engine") from None
+                raise no_image(reference, "it is not on this engine") from None
             self._pull(reference)
             with translated("inspect the image"):
                 found = self._api.inspect_image(reference)
@@ -116,7 +116,7 @@ class DockerEngine:
                 puller.pull(repository, tag=tag or "latest")
         except (docker.errors.APIError, HostError) as error:
             reason = error.what if isinstance(error, HostError) else error.explanation
-            raise _no_image(reference, f"it is not here and cannot be pulled: {reason}") from None
+            raise no_image(reference, f"it is not here and cannot be pulled: {reason}") from None
         finally:
             puller.close()
 
@@ -363,14 +363,6 @@ def _runtime_version(version: dict[str, Any], runtime: str) -> str:
         if component.get("Name") == runtime:
             return str(component.get("Version", ""))
     return ""
-
-
-def _no_image(reference: str, why: str) -> UsageError:
-    return UsageError(
-        f"image not found: {reference}: {why}",
-        slug="no-image",
-        fix="check the name with: docker image ls (or podman)",
-    )
 
 
 @contextmanager
