@@ -20,6 +20,7 @@ import requests.exceptions
 
 from synth.errors import HostError, UsageError
 from synth.model import Container
+from tracer.creation import host_options, image_of, no_image, process_options
 from tracer.engine import STDERR, STDOUT, ContainerState, EngineInfo, EngineTimeout, Image, Running
 
 TIMEOUT_S = 30
@@ -96,11 +97,16 @@ class DockerEngine:
                 found = self._api.inspect_image(reference)
         except docker.errors.NotFound:
             if not pull:
-                raise _no_image(reference, "it is not on this engine") from None
+                raise no_image(reference, "it is not on this engine") from None
             self._pull(reference)
             with translated("inspect the image"):
                 found = self._api.inspect_image(reference)
-        return Image(str(found["Id"]), str((found.get("Config") or {}).get("User") or ""))
+        return image_of(found)
+
+    def has_network(self, name: str) -> bool:
+        """Tell whether the engine has a network of exactly that name."""
+        with translated("list networks"):
+            return any(one.get("Name") == name for one in self._api.networks(names=[name]))
 
     def _pull(self, reference: str) -> None:
         puller = docker.APIClient(base_url=self.url, version="auto", timeout=PULL_TIMEOUT_S)
@@ -110,7 +116,7 @@ class DockerEngine:
                 puller.pull(repository, tag=tag or "latest")
         except (docker.errors.APIError, HostError) as error:
             reason = error.what if isinstance(error, HostError) else error.explanation
-            raise _no_image(reference, f"it is not here and cannot be pulled: {reason}") from None
+            raise no_image(reference, f"it is not here and cannot be pulled: {reason}") from None
         finally:
             puller.close()
 
@@ -136,14 +142,12 @@ class DockerEngine:
                 security_opt=options or None,
                 cap_add=list(container.cap_add) or None,
                 cap_drop=list(container.cap_drop) or None,
-                network_mode=container.network if container.network != "default" else None,
-                binds=[f"{source}:{target}:{mode}" for source, target, mode in container.mounts],
+                **host_options(container),
                 runtime=self._runtime or None,
             )
             created = self._api.create_container(
                 container.image,
-                entrypoint=[command[0]] if replace_entrypoint else None,
-                command=list(command[1:] if replace_entrypoint else command) or None,
+                **process_options(container, command, replace_entrypoint=replace_entrypoint),
                 name=name,
                 user=container.user or None,
                 working_dir=container.workdir or None,
@@ -360,14 +364,6 @@ def _runtime_version(version: dict[str, Any], runtime: str) -> str:
         if component.get("Name") == runtime:
             return str(component.get("Version", ""))
     return ""
-
-
-def _no_image(reference: str, why: str) -> UsageError:
-    return UsageError(
-        f"image not found: {reference}: {why}",
-        slug="no-image",
-        fix="check the name with: docker image ls (or podman)",
-    )
 
 
 @contextmanager

@@ -26,10 +26,15 @@ class EngineInfo:
 
 @dataclass(frozen=True)
 class Image:
-    """An image that is here: its digest and the user it starts as."""
+    """An image that is here: its digest, the user it starts as, its entry point.
+
+    ``devcontainer`` is its label ``devcontainer.metadata``, which is JSON if it is honest.
+    """
 
     digest: str
     user: str
+    entrypoint: tuple[str, ...] = ()
+    devcontainer: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class Engine(Protocol):
 
     def info(self) -> EngineInfo: ...  # noqa: D102
     def image(self, reference: str, *, pull: bool) -> Image: ...  # noqa: D102
+    def has_network(self, name: str) -> bool: ...  # noqa: D102
     def create(  # noqa: D102
         self,
         container: Container,

@@ -16,6 +16,7 @@ from synth.cli.common import Settings, run_command, use_color
 # name -> module:attribute; the module is imported only when its command is asked for, so that
 # ``--help`` and the pure commands need neither Linux nor root nor an engine.
 COMMANDS = {
+    "init": "synth.cli.init:init",
     "record": "synth.cli.record:record",
     "synth": "synth.cli.synth:synth",
     "validate": "synth.cli.validate:validate",
@@ -28,6 +29,7 @@ COMMANDS = {
 }
 
 SUMMARIES = {
+    "init": "Write a seccomp-synth.toml from the project's compose, devcontainer or Docker files.",
     "record": "Record the syscalls and capabilities that workloads use in a container.",
     "synth": "Make a minimal seccomp profile and capability list from recordings.",
     "validate": "Replay recorded workloads under a profile and name what it denies.",

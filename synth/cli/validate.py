@@ -13,10 +13,11 @@ import click
 
 from synth.capabilities import load_capabilities
 from synth.cli.common import Settings, clean, pass_settings
+from synth.cli.container_options import WHERE, parse_env_options
 from synth.cli.engines import EngineChoice, engine_options
 from synth.cli.interrupts import terminated_as_interrupt
 from synth.cli.progress import Progress
-from synth.cli.record import WHERE, parse_env_options
+from synth.cli.sources import recorded_container, source_options, typed_source
 from synth.config import capability_names, parse_mount
 from synth.errors import ExitCode, UsageError
 from synth.evidence import require_usable
@@ -86,6 +87,13 @@ class Inputs:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the replay (JSON).")
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @engine_options
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Project file with the container; default: seccomp-synth.toml if there.",
+)
+@source_options
 @pass_settings
 def validate(
     settings: Settings,
@@ -101,11 +109,16 @@ def validate(
     force: bool,
     engine: str | None,
     runtime: str | None,
+    config: Path | None,
+    compose: Path | None,
+    service: str | None,
+    devcontainer: Path | None,
 ) -> int:
     """Replay recorded workloads under a profile and name what it denies.
 
     Runs each workload in the same image with only the listed capabilities, proves that the
-    filter is in force, and compares exit status and output with the recorded runs.
+    filter is in force, and compares exit status and output with the recorded runs. Values and
+    host paths, which recordings do not keep, come from the project file or the options.
 
     \b
     Example:
@@ -127,10 +140,14 @@ def validate(
     for path in recordings:
         recording = load_recording(path)
         require_usable([recording], allow_unhealthy=True)
-        _require_consent(recording, capability_names(allow_capability, WHERE))
-        inputs = Inputs(recording, profile, dump_profile(profile), cap_add)
-        container = _container(recording, env, mount)
+        source = config or typed_source(compose, service, devcontainer)
         choice = _choice(recording, engine, runtime)
+        known = recorded_container(source, recording.subject, settings, choice.name)
+        # what the project's own file asks for is the user's word, not the recording's
+        asked = known.cap_add if known is not None else ()
+        _require_consent(recording, (*asked, *capability_names(allow_capability, WHERE)))
+        inputs = Inputs(recording, profile, dump_profile(profile), cap_add)
+        container = _container(recording, env, mount, known)
         replayed, verdict = _validate(settings, inputs, choice, container, repeat)
         if output is not None:
             write_atomic(output, dump_replay(replayed), force=force)
@@ -240,8 +257,16 @@ def _require_consent(recording: Recording, allowed: tuple[str, ...]) -> None:
         )
 
 
-def _container(recording: Recording, env: tuple[str, ...], mount: tuple[str, ...]) -> Container:
-    """Describe the recorded container again; values and host paths come from the user alone."""
+def _container(
+    recording: Recording,
+    env: tuple[str, ...],
+    mount: tuple[str, ...],
+    known: Container | None = None,
+) -> Container:
+    """Describe the recorded container again; values and host paths come from the user alone.
+
+    ``known`` is the project's container, if it is the one recorded.
+    """
     if all(work.mode == "join" for work in recording.workloads):
         raise UsageError(
             "this recording joined a running container; what was typed there is not in it",
@@ -251,6 +276,11 @@ def _container(recording: Recording, env: tuple[str, ...], mount: tuple[str, ...
         )
     subject = recording.subject
     environment = dict(parse_env_options(env))
+    mounts = tuple(parse_mount(text, WHERE, Path.cwd()) for text in mount)
+    if known is not None:
+        taken = {target for _, target, _ in mounts}
+        environment = {**dict(known.environment), **environment}
+        mounts += tuple(one for one in known.mounts if one[1] not in taken)
     missing = [name for name in subject.environment if name not in environment]
     if missing:
         raise UsageError(
@@ -259,7 +289,6 @@ def _container(recording: Recording, env: tuple[str, ...], mount: tuple[str, ...
             slug="missing-value",
             fix=f"add -e {missing[0]}=VALUE",
         )
-    mounts = tuple(parse_mount(text, WHERE, Path.cwd()) for text in mount)
     unmounted = sorted(set(subject.mounts) - {target for _, target, _ in mounts})
     if unmounted:
         raise UsageError(
@@ -267,6 +296,13 @@ def _container(recording: Recording, env: tuple[str, ...], mount: tuple[str, ...
             where=WHERE,
             slug="missing-value",
             fix=f"add --mount SRC:{unmounted[0]}",
+        )
+    if known is not None:
+        return replace(
+            known,
+            image=subject.image_digest,
+            environment=tuple(sorted(environment.items())),
+            mounts=tuple(sorted(mounts)),
         )
     main = [work.command for work in recording.workloads if work.mode == "main"]
     return Container(
