@@ -27,11 +27,13 @@ from synth.evidence import Evidence, combine, recorded_baseline, require_usable
 from synth.files import refuse_existing, write_atomic
 from synth.generate import Generated, generate
 from synth.model import Finding, Recording
+from synth.oci import to_oci
 from synth.profile import dump_profile
 from synth.recording import load_recording
 from synth.wanted import Tightness
 
 PROFILE, CAPABILITIES = "seccomp.json", "capabilities.json"
+OCI = "seccomp.oci.json"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,12 @@ class Made:
     help="Service in the compose override.",
 )
 @click.option(
+    "--oci",
+    is_flag=True,
+    help="Write seccomp.oci.json too: the same filter, resolved for those who hand the file to a "
+    "runtime unread (Kubernetes, CRI-O, runc, crun).",
+)
+@click.option(
     "--allow-capability",
     multiple=True,
     metavar="CAP",
@@ -90,6 +98,7 @@ def synth(
     tightness: str,
     baseline_name: str | None,
     service: str,
+    oci: bool,
     allow_capability: tuple[str, ...],
     allow_unhealthy: bool,
 ) -> int:
@@ -114,6 +123,9 @@ def synth(
         service,
         capability_names(allow_capability, WHERE),
     )
+    if oci:
+        resolved = to_oci(made.generated.profile, made.generated.resolved.target)
+        made.texts[OCI] = dump_profile(resolved, "oci")
     _write(folder, made.texts, force=force)
     _conclude(settings, made, folder, recordings)
     if settings.verbosity > 0:
