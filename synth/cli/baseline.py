@@ -13,6 +13,7 @@ from synth import profile_format as words
 from synth.baseline import Baseline, available, for_engine, load_baseline, parse_baseline
 from synth.baseline_import import Source, import_baseline
 from synth.cli.common import Settings, clean, pass_settings
+from synth.cli.engines import EngineChoice, engine_options
 from synth.diff import Difference, compare, findings
 from synth.errors import ExitCode, HostError, UsageError
 from synth.files import dump_json, parse_json, read_bounded, write_atomic
@@ -148,14 +149,22 @@ class Verified:
 @click.option("--image", default="seccomp-synth-base", show_default=True, help="Image to start.")
 @click.option("--name", "wanted", help="Baseline to compare with; by default the engine's.")
 @OUTPUT
+@engine_options
 @pass_settings
-def verify_command(settings: Settings, image: str, wanted: str | None, form: str) -> int:
+def verify_command(
+    settings: Settings,
+    image: str,
+    wanted: str | None,
+    form: str,
+    engine: str | None,
+    runtime: str | None,
+) -> int:
     """Start a container and compare what the engine applied with our baseline.
 
     Exits with 1 if they differ, which is what a distribution patched, and with 3 if what was
     applied cannot be found.
     """
-    verified = _verify(image, wanted)
+    verified = _verify(image, wanted, EngineChoice(engine or "", runtime or ""))
     added = verified.difference.widened
     removed = verified.reverse.widened
     if form == "json":
@@ -195,14 +204,14 @@ def _arches(difference: Difference) -> tuple[str, ...]:
     return difference.architectures_added
 
 
-def _verify(image: str, wanted: str | None) -> Verified:
+def _verify(image: str, wanted: str | None, choice: EngineChoice) -> Verified:
     """Ask the engine in use; raises ``HostError`` if that cannot be told."""
     # imported here: the other commands of this group need no engine
     from tracer.applied import applied_filter
-    from tracer.engine import DockerEngine, engine_url
-    from tracer.workload import created, start
+    from tracer.connect import connect
+    from tracer.workload import Ending, created, start
 
-    engine = DockerEngine(engine_url(dict(os.environ)))
+    engine = connect(choice.name, choice.runtime, os.environ)
     try:
         info = engine.info()
         engine.image(image, pull=False)
@@ -210,7 +219,14 @@ def _verify(image: str, wanted: str | None) -> Verified:
         with created(
             engine, container, ("sleep", "60"), profile=None, replace_entrypoint=True
         ) as container_id:
-            start(engine, container_id)
+            ending = Ending()
+            start(engine, container_id, ending, tty=False, output=None)
+            if ending.message:
+                raise HostError(
+                    f"the container did not start: {ending.message}",
+                    slug="no-applied-filter",
+                    fix="name another image with --image",
+                )
             state = engine.state(container_id)
             applied = applied_filter(container_id, state.pid)
     finally:
