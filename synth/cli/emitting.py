@@ -17,11 +17,11 @@ from synth.emit.deployment import FOLDER, Deployment
 from synth.emit.devcontainer import FILE_NAME as DEVCONTAINER
 from synth.emit.devcontainer import devcontainer_snippet
 from synth.emit.kubernetes import POD_NAME, PROFILE_NAME, operator_profile, pod
-from synth.emit.oci import oci_form
 from synth.emit.run import NAMES, run_script
 from synth.errors import UsageError
 from synth.evidence import Evidence
 from synth.generate import Generated
+from synth.oci import to_oci
 from synth.profile import dump_profile
 from synth.project.compose import ComposeFiles, merge_compose, read_compose, service_of
 from synth.project.described import strings
@@ -80,7 +80,7 @@ def deployment_of(
         image=subject.image,
         user=subject.user,
         profile=dump_profile(generated.profile),
-        oci=dump_profile(oci_form(generated.profile, generated.resolved.target)),
+        oci=dump_profile(to_oci(generated.profile, generated.resolved.target), "oci"),
         cap_add=cap_add,
         no_new_privileges=evidence.no_new_privileges,
         profile_folder=_relative(folder, base) if base is not None else "",

@@ -25,6 +25,8 @@ COMMANDS = {
     "diff": "synth.cli.diff:diff",
     "explain": "synth.cli.explain:explain",
     "report": "synth.cli.report:report",
+    "lint": "synth.cli.lint:lint_command",
+    "baseline": "synth.cli.baseline:baseline",
     "doctor": "synth.cli.doctor:doctor",
 }
 
@@ -38,6 +40,8 @@ SUMMARIES = {
     "diff": "Compare a profile with Docker's default or with another profile.",
     "explain": "Say what a syscall is, how risky, who allows it and who used it.",
     "report": "Write what a reviewer reads: verdict, evidence, what is left and what stays shut.",
+    "lint": "Name what engines would ignore, misread or refuse in a profile.",
+    "baseline": "Show, import and verify the default profiles of engines.",
     "doctor": "Say what this host can do, and the command that mends what it can't.",
 }
 

@@ -41,6 +41,7 @@ from synth.recording import load_recording
 from synth.wanted import Tightness
 
 CAPABILITIES = "capabilities.json"
+OCI = "seccomp.oci.json"
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,12 @@ class Made:
     help="Project file with exceptions and the service; default: seccomp-synth.toml if there.",
 )
 @click.option(
+    "--oci",
+    is_flag=True,
+    help="Write seccomp.oci.json too: the same filter, resolved for those who hand the file to a "
+    "runtime unread (Kubernetes, CRI-O, runc, crun).",
+)
+@click.option(
     "--allow-capability",
     multiple=True,
     metavar="CAP",
@@ -127,6 +134,7 @@ def synth(
     service: str | None,
     emit: str,
     config: Path | None,
+    oci: bool,
     allow_capability: tuple[str, ...],
     allow_unhealthy: bool,
 ) -> int:
@@ -153,6 +161,8 @@ def synth(
         Tightness(tightness), baseline_name, service, emitters, consented, project, config, folder
     )
     made = _make(loaded, wishes)
+    if oci:
+        made.texts[OCI] = made.deployment.oci
     _write(folder, made.texts, force=force)
     _conclude(settings, made, wishes, recordings)
     if settings.verbosity > 0:

@@ -18,11 +18,11 @@ from synth.emit.compose import compose_override
 from synth.emit.deployment import Deployment
 from synth.emit.devcontainer import devcontainer_snippet
 from synth.emit.kubernetes import operator_profile, pod
-from synth.emit.oci import oci_form
 from synth.emit.provenance import SCHEMA, SCHEMA_VERSIONS, dump_provenance
 from synth.emit.run import run_script
 from synth.errors import UsageError
 from synth.model import Finding, Target
+from synth.oci import to_oci
 from synth.profile import dump_profile, parse_profile, resolve
 from synth.project.jsonc import parse_jsonc
 from synth.wanted import Decision, Origin
@@ -168,7 +168,7 @@ def test_the_oci_form_has_no_gates() -> None:
     """What nodes would ignore is decided: a rule for CAP_SYS_ADMIN must not hold for everybody."""
     baseline = load_baseline("docker-25.0").profile
     plain = Target("x86_64", frozenset(), (6, 1))
-    text = dump_profile(oci_form(baseline, plain))
+    text = dump_profile(to_oci(baseline, plain))
     document = json.loads(text)
     assert not {"archMap", "includes", "excludes", "comment"} & set(re.findall(r'"(\w+)":', text))
     assert document["architectures"][0] == "SCMP_ARCH_X86_64"
@@ -184,7 +184,7 @@ def test_the_oci_form_has_no_gates() -> None:
     again = resolve(parse_profile(document, where="x"), plain)
     assert again.names() == resolved.names()
     admin = Target("x86_64", frozenset({"CAP_SYS_ADMIN"}), (6, 1))
-    assert "mount" in dump_profile(oci_form(baseline, admin))
+    assert "mount" in dump_profile(to_oci(baseline, admin))
 
 
 def test_provenance_fits_its_schema() -> None:
