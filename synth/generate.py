@@ -10,7 +10,8 @@ from synth.evidence import Evidence
 from synth.grouping import rules_of
 from synth.inclusion import inside
 from synth.model import Finding, Profile, Target
-from synth.narrow import Conditions, conditions_of, families
+from synth.narrow import conditions_of, families
+from synth.port import port_findings
 from synth.profile_format import ERRNO
 from synth.refusals import ENOSYS, EPERM, NEVER_FAMILIES, answers_enosys, answers_eperm
 from synth.resolve import Resolved, resolve
@@ -38,15 +39,21 @@ def generate(
     baseline: Profile,
     granted: tuple[str, ...],
     tightness: Tightness = Tightness.PORTABLE,
+    arch: str | None = None,
 ) -> Generated:
     """Return the minimal profile for ``evidence`` inside ``baseline``.
 
     ``granted`` are the capabilities that the container will have: a rule of the baseline that
-    depends on another is not in force.
+    depends on another is not in force.  ``arch`` is the native architecture to make it for, if
+    not the recorded one; then nothing can be exact, and ``ValueError`` says so.
     """
-    target = Target(evidence.arch, frozenset(granted), _kernel(evidence))
+    native = arch or evidence.arch
+    ported = native != evidence.arch
+    if ported and tightness is Tightness.EXACT:
+        raise ValueError("what was not recorded cannot be exact")
+    target = Target(native, frozenset(granted), _kernel(evidence))
     limit = resolve(baseline, target)
-    arches = (evidence.arch, *evidence.foreign_arches())
+    arches = (native,) if ported else (native, *evidence.foreign_arches())
     exists = frozenset().union(*(syscall_names(arch) for arch in arches))
     wanted = decide(evidence, tightness, limit.names())
     conditions = {
@@ -58,12 +65,14 @@ def generate(
     profile = Profile(
         default_action=ERRNO,
         default_errno=ENOSYS,
-        architectures=tuple(scmp_arch(arch) for arch in arches),
+        architectures=() if ported else tuple(scmp_arch(arch) for arch in arches),
+        arch_map=((scmp_arch(native), ()),) if ported else (),
         rules=rules_of(kept, conditions, _refusals(evidence, arches, frozenset(kept))),
     )
     result = resolve(profile, target)
     _require_inside(result, limit)
-    findings = _findings(evidence, wanted, frozenset(kept), conditions, tightness)
+    found = _findings(evidence, wanted, exists, frozenset(kept), tightness, native)
+    findings = tuple(sorted((*found, *port_findings(evidence, native, frozenset(kept)))))
     return Generated(profile, tuple(kept.values()), findings, result, limit)
 
 
@@ -106,9 +115,10 @@ def _require_inside(result: Resolved, limit: Resolved) -> None:
 def _findings(
     evidence: Evidence,
     wanted: Mapping[str, Decision],
+    exists: frozenset[str],
     kept: frozenset[str],
-    conditions: Mapping[str, Conditions],
     tightness: Tightness,
+    arch: str,
 ) -> tuple[Finding, ...]:
     found = [
         Finding(
@@ -119,11 +129,11 @@ def _findings(
             wanted[name].workloads,
             "see whether the workload needs it; nothing beyond the default is added",
         )
-        for name in sorted(set(wanted) - kept)
+        for name in sorted(set(wanted) & exists - kept)
         if wanted[name].origin is Origin.OBSERVED and not _never(name, evidence)
     ]
     found += _socket_findings(evidence, tightness)
-    if evidence.foreign_arches():
+    if evidence.foreign_arches() and arch == evidence.arch:
         message = "kept, since such calls were recorded; socketcall there obeys no argument rule"
         found.append(
             Finding(FOREIGN_KEPT, "warning", ", ".join(evidence.foreign_arches()), message)

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -31,6 +32,16 @@ from synth.recording import load_recording
 from synth.wanted import Tightness
 
 PROFILE, CAPABILITIES = "seccomp.json", "capabilities.json"
+
+
+ARCHES = {"amd64": "x86_64", "x86_64": "x86_64", "arm64": "aarch64", "aarch64": "aarch64"}
+
+
+class Aim(NamedTuple):
+    """What kind of profile to make: how tight, for which architecture (``None``: the recorded)."""
+
+    tightness: Tightness
+    arch: str | None
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,11 @@ class Made:
     help="exact: what was observed. portable: and what another runtime, libc or clock source "
     "calls instead. baseline: all that the default allows, for comparison.",
 )
+@click.option(
+    "--arch",
+    metavar="ARCH",
+    help="Architecture to make the profile for, if not the recorded one: amd64 or arm64.",
+)
 @click.option("--baseline", "baseline_name", metavar="NAME", help="Default profile to build on.")
 @click.option(
     "--service",
@@ -87,6 +103,7 @@ def synth(
     folder: Path,
     force: bool,
     tightness: str,
+    arch: str | None,
     baseline_name: str | None,
     service: str,
     allow_capability: tuple[str, ...],
@@ -108,7 +125,7 @@ def synth(
     )
     made = _make(
         loaded,
-        Tightness(tightness),
+        Aim(Tightness(tightness), _arch(arch, tightness, loaded[0])),
         baseline_name,
         service,
         capability_names(allow_capability, WHERE),
@@ -122,7 +139,7 @@ def synth(
 
 def _make(
     recordings: list[Recording],
-    tightness: Tightness,
+    aim: Aim,
     baseline_name: str | None,
     service: str,
     consented: tuple[str, ...],
@@ -130,7 +147,7 @@ def _make(
     evidence = combine(recordings)
     baseline = load_baseline(baseline_name or recorded_baseline(evidence))
     capabilities = derive_capabilities(evidence, consented=consented)
-    generated = generate(evidence, baseline.profile, capabilities.cap_add, tightness)
+    generated = generate(evidence, baseline.profile, capabilities.cap_add, *aim)
     profile = dump_profile(generated.profile)
     unsure = (*_unhealthy(evidence), *_without_start(recordings))
     findings = (*unsure, *generated.findings, *capabilities.findings)
@@ -141,7 +158,7 @@ def _make(
         ),
         PROVENANCE: dump_provenance(
             baseline=baseline.name,
-            tightness=str(tightness),
+            tightness=str(aim.tightness),
             recordings=evidence.digests,
             profile_sha256=hashlib.sha256(profile.encode()).hexdigest(),
             decisions=generated.decisions,
@@ -173,6 +190,27 @@ def _without_start(recordings: Sequence[Recording]) -> tuple[Finding, ...]:
             fix="add a recording of its start: seccomp-synth record IMAGE -- COMMAND",
         ),
     )
+
+
+def _arch(given: str | None, tightness: str, recording: Recording) -> str | None:
+    """Return our name of the architecture that was asked for."""
+    if given is None:
+        return None
+    if given not in ARCHES:
+        raise UsageError(
+            f"not an architecture to make a profile for: {given[:40]!r}",
+            where="--arch",
+            slug="bad-option",
+            fix="write amd64 or arm64",
+        )
+    if ARCHES[given] != recording.host.arch and tightness == Tightness.EXACT:
+        raise UsageError(
+            f"nothing was recorded on {given}, so that no profile can be exact for it",
+            where="--arch",
+            slug="bad-option",
+            fix="record there, or leave out --tightness exact",
+        )
+    return ARCHES[given]
 
 
 def _check_service(service: str) -> None:
