@@ -50,13 +50,13 @@ PLACES = (
 )
 
 
-def run(*command: object, timeout: float = 240, **options: object) -> str:
+def run(*command: object) -> str:
     """Run a command that must succeed and return what it printed."""
     words = [str(one) for one in command]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, **options)  # type: ignore[call-overload]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
     if done.returncode:
         sys.exit(f"{words[:6]} failed:\n{done.stderr[-2000:]}")
-    return str(done.stdout)
+    return done.stdout
 
 
 def images(cache: Path, folder: Path) -> None:
@@ -77,7 +77,7 @@ def record(folder: Path, name: str, command: list[str], mount: list[str]) -> Non
     """Record a workload and make its profiles."""
     tool = [sys.executable, "-m", "synth.cli.main"]
     file = folder / f"{name}.recording.json"
-    run(*tool, "record", DEMO, "-u", "root", *mount, "-o", file, "--", *command)
+    run(*tool, "record", DEMO, "--user", "root", *mount, "-o", file, "--", *command)
     for tightness in ("exact", "portable"):
         where = folder / tightness / name
         run(*tool, "synth", file, "-o", where, "--tightness", tightness)
@@ -135,7 +135,7 @@ def main() -> None:
     commands = {name: ["sh", "-c", script] for name, script in SHELL.items()}
     for name, command in commands.items():
         record(folder, name, command, [])
-    record(folder, "c", ["/portable"], ["-v", f"{folder}/portable:/portable:ro"])
+    record(folder, "c", ["/portable"], ["--mount", f"{folder}/portable:/portable:ro"])
     commands["c"] = ["/portable"]
     print("| image | runtime | profile | passed | failures |\n|---|---|---|---|---|")
     for place in PLACES:
@@ -180,7 +180,7 @@ def report(
             passed += not why
             if why:
                 failures[f"{name}: {why}"] += 1
-    shown = "; ".join(f"{text} ({count}×)" for text, count in sorted(failures.items()))
+    shown = "; ".join(f"{text} ({count} times)" for text, count in sorted(failures.items()))
     print(f"| {place[0]} | {place[2]} | {tightness} | {passed} of {total} | {shown} |", flush=True)
 
 
