@@ -12,6 +12,7 @@ from synth.inclusion import inside
 from synth.model import Finding, Profile, Target
 from synth.narrow import conditions_of, families
 from synth.port import port_findings
+from synth.privileged import useless
 from synth.profile_format import ERRNO
 from synth.refusals import ENOSYS, EPERM, NEVER_FAMILIES, answers_enosys, answers_eperm
 from synth.resolve import Resolved, resolve
@@ -21,6 +22,10 @@ from synth.wanted import Decision, Origin, Tightness, decide
 
 LEFT_OUT, FAMILY_LEFT_OUT, FOREIGN_KEPT = "SS301", "SS302", "SS303"
 NOT_NARROWED, FOREIGN_DROPPED, HIDDEN_WORK = "SS304", "SS305", "SS308"
+IDLE = "SS315"
+
+NAMESPACES = frozenset(("clone", "unshare"))
+"""Calls that make a user namespace, unless a condition forbids it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,18 @@ def generate(
         for name in wanted
         if name in exists and name != "clone3"
     }
-    kept = {name: wanted[name] for name in sorted(conditions) if conditions[name].allowed}
+    namespaces = any(conditions[name].allowed == ((),) for name in NAMESPACES & set(conditions))
+    idle = {
+        name: lacking
+        for name in sorted(conditions)
+        if conditions[name].allowed
+        and (lacking := useless(name, target.capabilities, namespaces=namespaces))
+    }
+    kept = {
+        name: wanted[name]
+        for name in sorted(set(conditions) - set(idle))
+        if conditions[name].allowed
+    }
     profile = Profile(
         default_action=ERRNO,
         default_errno=ENOSYS,
@@ -71,8 +87,9 @@ def generate(
     )
     result = resolve(profile, target)
     _require_inside(result, limit)
-    found = _findings(evidence, wanted, exists, frozenset(kept), tightness, native)
-    findings = tuple(sorted((*found, *port_findings(evidence, native, frozenset(kept)))))
+    found = _findings(evidence, wanted, exists - set(idle), frozenset(kept), tightness, native)
+    ported_findings = port_findings(evidence, native, frozenset(kept))
+    findings = tuple(sorted((*found, *_idle_findings(idle, wanted), *ported_findings)))
     return Generated(profile, tuple(kept.values()), findings, result, limit)
 
 
@@ -145,6 +162,20 @@ def _findings(
         message = "operations submitted through the ring are seen by no filter and no recorder"
         found.append(Finding(HIDDEN_WORK, "warning", "io_uring", message))
     return tuple(sorted(found))
+
+
+def _idle_findings(idle: Mapping[str, str], wanted: Mapping[str, Decision]) -> list[Finding]:
+    return [
+        Finding(
+            IDLE,
+            "note",
+            name,
+            f"left out: without {lacking}, which will not be granted, the kernel refuses it anyway",
+            wanted[name].workloads,
+        )
+        for name, lacking in sorted(idle.items())
+        if wanted[name].origin is Origin.OBSERVED
+    ]
 
 
 def _never(name: str, evidence: Evidence) -> bool:

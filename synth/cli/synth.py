@@ -13,7 +13,12 @@ from typing import NamedTuple
 import click
 
 from synth.baseline import Baseline, load_baseline
-from synth.capabilities import Capabilities, derive_capabilities, dump_capabilities
+from synth.capabilities import (
+    Capabilities,
+    derive_capabilities,
+    dump_capabilities,
+    without_refused,
+)
 from synth.cli.common import Settings, pass_settings
 from synth.cli.record import WHERE
 from synth.config import capability_names
@@ -147,7 +152,7 @@ def _make(
     evidence = combine(recordings)
     baseline = load_baseline(baseline_name or recorded_baseline(evidence))
     capabilities = derive_capabilities(evidence, consented=consented)
-    generated = generate(evidence, baseline.profile, capabilities.cap_add, *aim)
+    capabilities, generated = _agreed(evidence, baseline, capabilities, aim)
     profile = dump_profile(generated.profile)
     unsure = (*_unhealthy(evidence), *_without_start(recordings))
     findings = (*unsure, *generated.findings, *capabilities.findings)
@@ -168,6 +173,18 @@ def _make(
         PROFILE: profile,
     }
     return Made(baseline, capabilities, generated, findings, texts)
+
+
+def _agreed(
+    evidence: Evidence, baseline: Baseline, capabilities: Capabilities, aim: Aim
+) -> tuple[Capabilities, Generated]:
+    """Make a profile and a list that fit: each round takes capabilities away, so that it ends."""
+    while True:
+        generated = generate(evidence, baseline.profile, capabilities.cap_add, *aim)
+        checked = without_refused(capabilities, generated.resolved.names())
+        if checked == capabilities:
+            return capabilities, generated
+        capabilities = checked
 
 
 def _unhealthy(evidence: Evidence) -> tuple[Finding, ...]:
