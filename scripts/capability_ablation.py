@@ -16,7 +16,10 @@ from pathlib import Path
 IMAGE = "seccomp-synth-demo"
 OWNED = "set -e; cd $(mktemp -d); chmod 777 .; "
 RAW = "import socket; socket.socket(socket.AF_INET, socket.SOCK_RAW, 1).close()"
-PORT = "import socket; s = socket.socket(); s.bind((chr(49) + chr(50) + chr(55) + '.0.0.1', 80)); s.close()"
+PORT = (
+    "import socket; s = socket.socket(); "
+    "s.bind((socket.inet_ntoa(bytes((127, 0, 0, 1))), 80)); s.close()"
+)
 
 WORKLOADS = {
     "chown": OWNED + "touch f; chown 1000:1000 f; [ $(stat -c %u f) = 1000 ]",

@@ -10,7 +10,7 @@ from synth.evidence import Evidence
 from synth.grouping import rules_of
 from synth.inclusion import inside
 from synth.model import Finding, Profile, Target
-from synth.narrow import conditions_of, families
+from synth.narrow import Conditions, conditions_of, families
 from synth.port import port_findings
 from synth.privileged import useless
 from synth.profile_format import ERRNO
@@ -23,6 +23,10 @@ from synth.wanted import Decision, Origin, Tightness, decide
 LEFT_OUT, FAMILY_LEFT_OUT, FOREIGN_KEPT = "SS301", "SS302", "SS303"
 NOT_NARROWED, FOREIGN_DROPPED, HIDDEN_WORK = "SS304", "SS305", "SS308"
 IDLE = "SS315"
+
+MAX_CONDITIONAL = 80
+"""Rules with conditions in an exact profile; with more, which no real recording had, it narrows no
+further than a portable one.  Engines take 128 rules in all."""
 
 NAMESPACES = frozenset(("clone", "unshare"))
 """Calls that make a user namespace, unless a condition forbids it."""
@@ -61,11 +65,11 @@ def generate(
     arches = (native,) if ported else (native, *evidence.foreign_arches())
     exists = frozenset().union(*(syscall_names(arch) for arch in arches))
     wanted = decide(evidence, tightness, limit.names())
-    conditions = {
-        name: conditions_of(name, limit, evidence, tightness)
-        for name in wanted
-        if name in exists and name != "clone3"
-    }
+    names = sorted(set(wanted) & exists - {"clone3"})
+    conditions = {name: conditions_of(name, limit, evidence, tightness) for name in names}
+    if tightness is Tightness.EXACT and _written(conditions) > MAX_CONDITIONAL:
+        portable = Tightness.PORTABLE
+        conditions = {name: conditions_of(name, limit, evidence, portable) for name in names}
     namespaces = any(conditions[name].allowed == ((),) for name in NAMESPACES & set(conditions))
     idle = {
         name: lacking
@@ -91,6 +95,11 @@ def generate(
     ported_findings = port_findings(evidence, native, frozenset(kept))
     findings = tuple(sorted((*found, *_idle_findings(idle, wanted), *ported_findings)))
     return Generated(profile, tuple(kept.values()), findings, result, limit)
+
+
+def _written(conditions: Mapping[str, Conditions]) -> int:
+    """Return how many rules with conditions a profile would have."""
+    return sum(len(one.allowed) + len(one.refused) for one in conditions.values() if one.note)
 
 
 def _kernel(evidence: Evidence) -> tuple[int, int]:
