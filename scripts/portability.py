@@ -79,7 +79,7 @@ def record(folder: Path, name: str, command: list[str], mount: list[str]) -> Non
     file = folder / f"{name}.recording.json"
     run(*tool, "record", DEMO, "--user", "root", *mount, "-o", file, "--", *command)
     for tightness in ("exact", "portable"):
-        where = folder / tightness / name
+        where = folder / "made" / tightness / name
         run(*tool, "synth", file, "-o", where, "--tightness", tightness)
 
 
@@ -153,7 +153,7 @@ def main() -> None:
                     for n in r["names"]
                 }
             )
-            for p in sorted((folder / tightness).glob("*/seccomp.json"))
+            for p in sorted((folder / "made" / tightness).glob("*/seccomp.json"))
         ]
         for tightness in ("exact", "portable")
     }
@@ -175,7 +175,9 @@ def report(
         if place[1] == MUSL and name != "c":
             continue
         for _ in range(rounds if tightness == "portable" else min(rounds, 2)):
-            why = attempt(folder, place, folder / tightness / name / "seccomp.json", command)
+            why = attempt(
+                folder, place, folder / "made" / tightness / name / "seccomp.json", command
+            )
             total += 1
             passed += not why
             if why:
