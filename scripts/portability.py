@@ -169,7 +169,7 @@ def report(
     rounds: int,
 ) -> None:
     """Run every workload at one place and print one row."""
-    failures: Counter[str] = Counter()
+    failures: dict[str, Counter[str]] = {}
     total = passed = 0
     for name, command in commands.items():
         if place[1] == MUSL and name != "c":
@@ -181,8 +181,11 @@ def report(
             total += 1
             passed += not why
             if why:
-                failures[f"{name}: {why}"] += 1
-    shown = "; ".join(f"{text} ({count} times)" for text, count in sorted(failures.items()))
+                failures.setdefault(why, Counter())[name] += 1
+    shown = "; ".join(
+        f"{', '.join(sorted(names))}: {why} ({sum(names.values())} times)"
+        for why, names in sorted(failures.items())
+    )
     print(f"| {place[0]} | {place[2]} | {tightness} | {passed} of {total} | {shown} |", flush=True)
 
 
