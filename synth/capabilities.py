@@ -12,7 +12,7 @@ from synth.errors import UsageError
 from synth.evidence import Evidence
 from synth.files import load_json
 from synth.model import Finding
-from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES
+from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES, is_known
 from synth.text import listed, printable
 from synth.wire import check_capability_names, check_unique
 
@@ -22,6 +22,9 @@ SCHEMA_VERSION = "1.0.0"
 # 1.0.0: first
 
 NOT_RECORDED, NEVER_HAD = "SS306", "SS307"
+REFUSED, NO_EFFECT = "SS313", "SS314"
+
+ROOT = frozenset(("", "0", "root"))
 
 
 class CapabilityEvidence(NamedTuple):
@@ -81,7 +84,43 @@ def derive_capabilities(evidence: Evidence, *, consented: Iterable[str] = ()) ->
         )
         for name in sorted(used - kept)
     ]
+    findings += _without_effect(evidence) if recorded else []
     return Capabilities(tuple(sorted(kept)), _uses(evidence, kept), recorded, tuple(findings))
+
+
+def without_refused(capabilities: Capabilities, allowed: frozenset[str]) -> Capabilities:
+    """Return ``capabilities`` without those that were used in refused calls only.
+
+    ``allowed`` are the calls of the profile made for them.  A use outside any call that we know
+    by name, or uses that were not recorded, leave the capability in.
+    """
+    refused = {
+        name: sorted({use.syscall for use in capabilities.uses if use.capability == name})
+        for name in capabilities.cap_add
+    }
+    refused = {
+        name: calls
+        for name, calls in refused.items()
+        if calls and all(is_known(call) and call not in allowed for call in calls)
+    }
+    if not capabilities.recorded or not refused:
+        return capabilities
+    findings = [
+        Finding(
+            REFUSED,
+            "warning",
+            name,
+            f"was used in {listed(calls, 6)} only, which the profile refuses; not granted",
+            fix="record under the default profile that the container will have",
+        )
+        for name, calls in sorted(refused.items())
+    ]
+    return Capabilities(
+        tuple(name for name in capabilities.cap_add if name not in refused),
+        tuple(use for use in capabilities.uses if use.capability not in refused),
+        capabilities.recorded,
+        (*capabilities.findings, *findings),
+    )
 
 
 def dump_capabilities(capabilities: Capabilities) -> str:
@@ -117,6 +156,31 @@ def _evidence(capabilities: Capabilities, name: str) -> list[dict[str, str]]:
         {"workload": use.workload, "program": use.program, "syscall": use.syscall}
         for use in capabilities.uses
         if use.capability == name
+    ]
+
+
+def _without_effect(evidence: Evidence) -> list[Finding]:
+    """Warn of capabilities that were asked for and that a container's user does not get.
+
+    The engine puts them into the bounding set; a user other than root has them only in
+    programs with a setuid bit or file capabilities, and no such use was seen.
+    """
+    added: dict[str, set[str]] = {}
+    for subject in evidence.subjects:
+        user = subject.user.split(":")[0]
+        for name in subject.cap_add:
+            if user not in ROOT and name not in evidence.capabilities:
+                added.setdefault(name, set()).add(printable(user, 32))
+    return [
+        Finding(
+            NO_EFFECT,
+            "warning",
+            name,
+            f"has no effect for user {listed(sorted(users), 4)}, who is not root, in these runs; "
+            "it is not granted",
+            fix="leave it out of the container, or run the program that needs it as root",
+        )
+        for name, users in sorted(added.items())
     ]
 
 

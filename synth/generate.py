@@ -11,6 +11,8 @@ from synth.grouping import rules_of
 from synth.inclusion import inside
 from synth.model import Finding, Profile, Target
 from synth.narrow import Conditions, conditions_of, families
+from synth.port import port_findings
+from synth.privileged import useless
 from synth.profile_format import ERRNO
 from synth.refusals import ENOSYS, EPERM, NEVER_FAMILIES, answers_enosys, answers_eperm
 from synth.resolve import Resolved, resolve
@@ -20,6 +22,14 @@ from synth.wanted import Decision, Origin, Tightness, decide
 
 LEFT_OUT, FAMILY_LEFT_OUT, FOREIGN_KEPT = "SS301", "SS302", "SS303"
 NOT_NARROWED, FOREIGN_DROPPED, HIDDEN_WORK = "SS304", "SS305", "SS308"
+IDLE = "SS315"
+
+MAX_CONDITIONAL = 80
+"""Rules with conditions in an exact profile; with more, which no real recording had, it narrows no
+further than a portable one.  Engines take 128 rules in all."""
+
+NAMESPACES = frozenset(("clone", "unshare"))
+"""Calls that make a user namespace, unless a condition forbids it."""
 
 
 @dataclass(frozen=True)
@@ -38,33 +48,58 @@ def generate(
     baseline: Profile,
     granted: tuple[str, ...],
     tightness: Tightness = Tightness.PORTABLE,
+    arch: str | None = None,
 ) -> Generated:
     """Return the minimal profile for ``evidence`` inside ``baseline``.
 
     ``granted`` are the capabilities that the container will have: a rule of the baseline that
-    depends on another is not in force.
+    depends on another is not in force.  ``arch`` is the native architecture to make it for, if
+    not the recorded one; then nothing can be exact, and ``ValueError`` says so.
     """
-    target = Target(evidence.arch, frozenset(granted), _kernel(evidence))
+    native = arch or evidence.arch
+    ported = native != evidence.arch
+    if ported and tightness is Tightness.EXACT:
+        raise ValueError("what was not recorded cannot be exact")
+    target = Target(native, frozenset(granted), _kernel(evidence))
     limit = resolve(baseline, target)
-    arches = (evidence.arch, *evidence.foreign_arches())
+    arches = (native,) if ported else (native, *evidence.foreign_arches())
     exists = frozenset().union(*(syscall_names(arch) for arch in arches))
     wanted = decide(evidence, tightness, limit.names())
-    conditions = {
-        name: conditions_of(name, limit, evidence, tightness)
-        for name in wanted
-        if name in exists and name != "clone3"
+    names = sorted(set(wanted) & exists - {"clone3"})
+    conditions = {name: conditions_of(name, limit, evidence, tightness) for name in names}
+    if tightness is Tightness.EXACT and _written(conditions) > MAX_CONDITIONAL:
+        portable = Tightness.PORTABLE
+        conditions = {name: conditions_of(name, limit, evidence, portable) for name in names}
+    namespaces = any(conditions[name].allowed == ((),) for name in NAMESPACES & set(conditions))
+    idle = {
+        name: lacking
+        for name in sorted(conditions)
+        if conditions[name].allowed
+        and (lacking := useless(name, target.capabilities, namespaces=namespaces))
     }
-    kept = {name: wanted[name] for name in sorted(conditions) if conditions[name].allowed}
+    kept = {
+        name: wanted[name]
+        for name in sorted(set(conditions) - set(idle))
+        if conditions[name].allowed
+    }
     profile = Profile(
         default_action=ERRNO,
         default_errno=ENOSYS,
-        architectures=tuple(scmp_arch(arch) for arch in arches),
+        architectures=() if ported else tuple(scmp_arch(arch) for arch in arches),
+        arch_map=((scmp_arch(native), ()),) if ported else (),
         rules=rules_of(kept, conditions, _refusals(evidence, arches, frozenset(kept))),
     )
     result = resolve(profile, target)
     _require_inside(result, limit)
-    findings = _findings(evidence, wanted, frozenset(kept), conditions, tightness)
+    found = _findings(evidence, wanted, exists - set(idle), frozenset(kept), tightness, native)
+    ported_findings = port_findings(evidence, native, frozenset(kept))
+    findings = tuple(sorted((*found, *_idle_findings(idle, wanted), *ported_findings)))
     return Generated(profile, tuple(kept.values()), findings, result, limit)
+
+
+def _written(conditions: Mapping[str, Conditions]) -> int:
+    """Return how many rules with conditions a profile would have."""
+    return sum(len(one.allowed) + len(one.refused) for one in conditions.values() if one.note)
 
 
 def _kernel(evidence: Evidence) -> tuple[int, int]:
@@ -106,9 +141,10 @@ def _require_inside(result: Resolved, limit: Resolved) -> None:
 def _findings(
     evidence: Evidence,
     wanted: Mapping[str, Decision],
+    exists: frozenset[str],
     kept: frozenset[str],
-    conditions: Mapping[str, Conditions],
     tightness: Tightness,
+    arch: str,
 ) -> tuple[Finding, ...]:
     found = [
         Finding(
@@ -119,11 +155,11 @@ def _findings(
             wanted[name].workloads,
             "see whether the workload needs it; nothing beyond the default is added",
         )
-        for name in sorted(set(wanted) - kept)
+        for name in sorted(set(wanted) & exists - kept)
         if wanted[name].origin is Origin.OBSERVED and not _never(name, evidence)
     ]
     found += _socket_findings(evidence, tightness)
-    if evidence.foreign_arches():
+    if evidence.foreign_arches() and arch == evidence.arch:
         message = "kept, since such calls were recorded; socketcall there obeys no argument rule"
         found.append(
             Finding(FOREIGN_KEPT, "warning", ", ".join(evidence.foreign_arches()), message)
@@ -135,6 +171,20 @@ def _findings(
         message = "operations submitted through the ring are seen by no filter and no recorder"
         found.append(Finding(HIDDEN_WORK, "warning", "io_uring", message))
     return tuple(sorted(found))
+
+
+def _idle_findings(idle: Mapping[str, str], wanted: Mapping[str, Decision]) -> list[Finding]:
+    return [
+        Finding(
+            IDLE,
+            "note",
+            name,
+            f"left out: without {lacking}, which will not be granted, the kernel refuses it anyway",
+            wanted[name].workloads,
+        )
+        for name, lacking in sorted(idle.items())
+        if wanted[name].origin is Origin.OBSERVED
+    ]
 
 
 def _never(name: str, evidence: Evidence) -> bool:

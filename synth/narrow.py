@@ -28,12 +28,36 @@ MAX_REFUSALS = 16
 """Refused values that keep their errno; the entries of a profile are few (128), and a recording
 may list thousands."""
 
+MAX_LISTED = 16
+"""Values of one argument that an exact profile lists; one rule each."""
+
+INT, LONG = 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF
+
+EXACT_ARGUMENTS = {
+    "bpf": (0, INT),
+    "ioctl": (1, INT),
+    "keyctl": (0, INT),
+    "prctl": (0, INT),
+    "ptrace": (0, LONG),
+    "setns": (1, INT),
+    "unshare": (0, LONG),
+}
+"""Call -> the argument that an exact profile narrows, and how much of it the kernel looks at: calls
+of which each value is a call of its own.  Measured: docs/narrowing.md."""
+
+RUNTIME_PRCTL = frozenset((8, 23, 24, 38, 47))
+"""What runtimes ask for between filter and execve, in one way of starting or another: KEEPCAPS,
+CAPBSET_READ, CAPBSET_DROP, NO_NEW_PRIVS, CAP_AMBIENT (include/uapi/linux/prctl.h)."""
+
 FAMILY_NAMES = {
     AF_UNIX: "AF_UNIX",
     AF_INET: "AF_INET",
     AF_INET6: "AF_INET6",
     AF_NETLINK: "AF_NETLINK",
 }
+
+
+RECORDED = "with the recorded values"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +82,8 @@ def conditions_of(
     if name == "socket":
         return _socket(base, evidence, tightness)
     if base == ((),):
-        return Conditions(base)
+        listed = _listed(name, evidence, tightness)
+        return Conditions(base) if listed is None else Conditions(listed, (), RECORDED)
     if name == "clone":
         namespaces = tuple(((_masked(0, flag, flag),), EPERM) for flag in NAMESPACE_FLAGS)
         return Conditions(base, namespaces, "without new namespaces")
@@ -69,7 +94,7 @@ def conditions_of(
     )
     narrowed = _recorded_values(name, base, evidence) if tightness is Tightness.EXACT else None
     if narrowed is not None:
-        return Conditions(narrowed, refused[:MAX_REFUSALS], "with the recorded values")
+        return Conditions(narrowed, refused[:MAX_REFUSALS], RECORDED)
     return Conditions(base, refused[:MAX_REFUSALS], "with the values that the default allows")
 
 
@@ -104,6 +129,29 @@ def _socket(base: tuple[Conjunction, ...], evidence: Evidence, tightness: Tightn
         FAMILY_NAMES.get(one, str(one)) for one in sorted(wanted - set(NEVER_FAMILIES))
     )
     return Conditions(allowed, refused, f"families {names}")
+
+
+def _listed(name: str, evidence: Evidence, tightness: Tightness) -> tuple[Conjunction, ...] | None:
+    """Return the recorded values of a call that the baseline always allows, one condition each.
+
+    ``None`` where nothing is narrowed: values not known, too many, or of no use.
+    """
+    position, mask, more = 0, INT, frozenset[int]()
+    if name == "socketpair" and tightness is not Tightness.BASELINE:
+        more = frozenset((AF_UNIX,)) if tightness is Tightness.PORTABLE else more
+    elif name in EXACT_ARGUMENTS and tightness is Tightness.EXACT:
+        position, mask = EXACT_ARGUMENTS[name]
+        more = RUNTIME_PRCTL if name == "prctl" else more
+        if name == "ioctl" and any(host.runtime != "runc" for host in evidence.hosts):
+            return None  # crun makes some of its own, by way of starting
+    else:
+        return None
+    values = evidence.known_values(name, position)
+    if values is None or len(values | more) > MAX_LISTED:
+        return None
+    if mask == LONG:
+        return tuple((Comparison(position, EQ, value),) for value in sorted(values | more))
+    return tuple((_masked(position, INT, value),) for value in sorted(values | more))
 
 
 def _recorded_values(

@@ -9,11 +9,17 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from synth.baseline import Baseline, load_baseline
-from synth.capabilities import Capabilities, derive_capabilities, dump_capabilities
+from synth.capabilities import (
+    Capabilities,
+    derive_capabilities,
+    dump_capabilities,
+    without_refused,
+)
 from synth.cli.common import Settings, pass_settings
 from synth.cli.container_options import WHERE
 from synth.cli.emitting import (
@@ -35,7 +41,7 @@ from synth.errors import ExitCode, UsageError
 from synth.evidence import Evidence, combine, recorded_baseline, require_usable
 from synth.excepting import Excepted, apply_exceptions
 from synth.files import refuse_existing, write_atomic
-from synth.generate import generate
+from synth.generate import Generated, generate
 from synth.model import Finding, Recording
 from synth.recording import load_recording
 from synth.wanted import Tightness
@@ -44,11 +50,18 @@ CAPABILITIES = "capabilities.json"
 OCI = "seccomp.oci.json"
 
 
+class Aim(NamedTuple):
+    """What kind of profile to make: how tight, for which architecture (``None``: the recorded)."""
+
+    tightness: Tightness
+    arch: str | None
+
+
 @dataclass(frozen=True)
 class Wishes:
     """What the command line and the project file ask for."""
 
-    tightness: Tightness
+    aim: Aim
     baseline: str | None
     service: str | None
     emitters: tuple[str, ...]
@@ -56,6 +69,9 @@ class Wishes:
     project: Config | None
     config: Path | None
     folder: Path
+
+
+ARCHES = {"amd64": "x86_64", "x86_64": "x86_64", "arm64": "aarch64", "aarch64": "aarch64"}
 
 
 @dataclass(frozen=True)
@@ -88,6 +104,11 @@ class Made:
     show_default=True,
     help="exact: what was observed. portable: and what another runtime, libc or clock source "
     "calls instead. baseline: all that the default allows, for comparison.",
+)
+@click.option(
+    "--arch",
+    metavar="ARCH",
+    help="Architecture to make the profile for, if not the recorded one: amd64 or arm64.",
 )
 @click.option("--baseline", "baseline_name", metavar="NAME", help="Default profile to build on.")
 @click.option(
@@ -130,6 +151,7 @@ def synth(
     folder: Path,
     force: bool,
     tightness: str,
+    arch: str | None,
     baseline_name: str | None,
     service: str | None,
     emit: str,
@@ -158,7 +180,14 @@ def synth(
         loaded, allow_unhealthy=allow_unhealthy, names=[str(path) for path in recordings]
     )
     wishes = Wishes(
-        Tightness(tightness), baseline_name, service, emitters, consented, project, config, folder
+        Aim(Tightness(tightness), _arch(arch, tightness, loaded[0])),
+        baseline_name,
+        service,
+        emitters,
+        consented,
+        project,
+        config,
+        folder,
     )
     made = _make(loaded, wishes)
     if oci:
@@ -174,7 +203,7 @@ def _make(recordings: list[Recording], wishes: Wishes) -> Made:
     evidence = combine(recordings)
     baseline = load_baseline(wishes.baseline or recorded_baseline(evidence))
     capabilities = derive_capabilities(evidence, consented=wishes.consented)
-    generated = generate(evidence, baseline.profile, capabilities.cap_add, wishes.tightness)
+    capabilities, generated = _agreed(evidence, baseline, capabilities, wishes.aim)
     exceptions = wishes.project.exceptions if wishes.project is not None else ()
     excepted = apply_exceptions(generated, exceptions, today(os.environ))
     generated = excepted.generated
@@ -193,7 +222,7 @@ def _make(recordings: list[Recording], wishes: Wishes) -> Made:
         **emitted(deployment, wishes.emitters, evidence.arch),
         PROVENANCE: dump_provenance(
             baseline=baseline.name,
-            tightness=str(wishes.tightness),
+            tightness=str(wishes.aim.tightness),
             recordings=evidence.digests,
             profile_sha256=hashlib.sha256(deployment.profile.encode()).hexdigest(),
             decisions=generated.decisions,
@@ -204,6 +233,18 @@ def _make(recordings: list[Recording], wishes: Wishes) -> Made:
         PROFILE: deployment.profile,
     }
     return Made(baseline, capabilities, excepted, deployment, findings, texts)
+
+
+def _agreed(
+    evidence: Evidence, baseline: Baseline, capabilities: Capabilities, aim: Aim
+) -> tuple[Capabilities, Generated]:
+    """Make a profile and a list that fit: each round takes capabilities away, so that it ends."""
+    while True:
+        generated = generate(evidence, baseline.profile, capabilities.cap_add, *aim)
+        checked = without_refused(capabilities, generated.resolved.names())
+        if checked == capabilities:
+            return capabilities, generated
+        capabilities = checked
 
 
 def _unhealthy(evidence: Evidence) -> tuple[Finding, ...]:
@@ -226,6 +267,27 @@ def _without_start(recordings: Sequence[Recording]) -> tuple[Finding, ...]:
             fix="add a recording of its start: seccomp-synth record IMAGE -- COMMAND",
         ),
     )
+
+
+def _arch(given: str | None, tightness: str, recording: Recording) -> str | None:
+    """Return our name of the architecture that was asked for."""
+    if given is None:
+        return None
+    if given not in ARCHES:
+        raise UsageError(
+            f"not an architecture to make a profile for: {given[:40]!r}",
+            where="--arch",
+            slug="bad-option",
+            fix="write amd64 or arm64",
+        )
+    if ARCHES[given] != recording.host.arch and tightness == Tightness.EXACT:
+        raise UsageError(
+            f"nothing was recorded on {given}, so that no profile can be exact for it",
+            where="--arch",
+            slug="bad-option",
+            fix="record there, or leave out --tightness exact",
+        )
+    return ARCHES[given]
 
 
 def _check_service(service: str | None) -> None:

@@ -7,8 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from synth.equivalents import FAMILIES
 from synth.errors import ExitCode
+from synth.refusals import ESCAPES, FALLBACKS, OLDEST_NEW_NUMBER
 from synth.report.rules import RULES
+from tests.kernel.test_fallbacks import CALLS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for folder in ("synth", "tracer") for path in (ROOT / folder).rglob("*.py")]
@@ -63,3 +66,34 @@ def test_links_lead_somewhere() -> None:
 def test_modules_are_of_a_size_to_live_in() -> None:
     for path in SOURCES:
         assert len(path.read_text().splitlines()) <= 400, path
+
+
+def quoted(text: str) -> list[str]:
+    """Return the syscalls that a table cell names."""
+    return re.findall(r"`([a-z0-9_]+)`", text)
+
+
+def test_equivalents_are_the_codes() -> None:
+    rows = re.findall(
+        r"^\| (`[^|]+) \| ([^|]+) \| ([AB]) \|$",
+        (ROOT / "docs/equivalents.md").read_text(),
+        re.MULTILINE,
+    )
+    documented = [(frozenset(quoted(names)), reason, grade) for names, reason, grade in rows]
+    assert documented == [tuple(family) for family in FAMILIES]
+
+
+def test_errnos_are_the_codes() -> None:
+    page = (ROOT / "docs/errno.md").read_text()
+    _, aloud, policy = page.split("\n## ")[:3]
+    first = [row.split("|")[1] for row in aloud.splitlines() if row.startswith("| `")]
+    assert sorted(name for cell in first for name in quoted(cell)) == sorted(FALLBACKS)
+    second = [row.split("|")[2] for row in policy.splitlines() if row.startswith("| ")]
+    assert sorted(name for cell in second for name in quoted(cell)) == sorted(ESCAPES)
+    assert f"from number {OLDEST_NEW_NUMBER}" in aloud.replace("\n", " ")
+
+
+def test_the_calls_that_were_tried_are_the_tests() -> None:
+    page = (ROOT / "docs/errno.md").read_text().split("\n## Tried\n")[1]
+    assert set(CALLS) <= set(quoted(page))
+    assert f"each of the {len(CALLS)}" in page

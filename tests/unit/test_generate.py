@@ -11,7 +11,8 @@ import pytest
 from synth.baseline import load_baseline
 from synth.evidence import combine
 from synth.generate import Generated, generate
-from synth.model import Run
+from synth.model import ArgumentUse, Run
+from synth.narrow import EXACT_ARGUMENTS
 from synth.profile import dump_profile, parse_profile
 from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES, syscall_names
 from synth.wanted import Origin, Tightness
@@ -292,3 +293,74 @@ def test_the_baseline_for_comparison() -> None:
     generated = made(builders.run(), tightness=Tightness.BASELINE, granted=granted)
     missing = generated.baseline.names() - generated.resolved.names()
     assert all(name not in missing for name in ("mkdir", "ptrace", "chroot", "socket"))
+
+
+def prctls(*values: int, overflow: bool = False) -> ArgumentUse:
+    return ArgumentUse(
+        "x86_64", "prctl", ((0, builders.INT),), tuple((one,) for one in sorted(values)), overflow
+    )
+
+
+def test_exact_narrows_calls_of_which_each_value_is_a_call() -> None:
+    run = builders.run(calls=["prctl"], arguments=[prctls(15, 8)])
+    exact = made(run, tightness=Tightness.EXACT)
+    assert answer(exact, "prctl", 15) == "ok"
+    assert answer(exact, "prctl", 0xFFFFFFFF_0000000F) == "ok", "the kernel takes an int"
+    assert answer(exact, "prctl", 38) == "ok", "the runtime's, in another way of starting"
+    assert answer(exact, "prctl", 22) == ENOSYS
+    assert answer(made(run), "prctl", 22) == "ok", "portable leaves it open"
+    unknown = builders.run(calls=["prctl"], arguments=[prctls(15, overflow=True)])
+    assert answer(made(unknown, tightness=Tightness.EXACT), "prctl", 22) == "ok"
+    many = builders.run(calls=["prctl"], arguments=[prctls(*range(17))])
+    assert answer(made(many, tightness=Tightness.EXACT), "prctl", 60) == "ok"
+
+
+def test_long_arguments_are_compared_whole() -> None:
+    seen = ArgumentUse("x86_64", "ptrace", ((0, 2**64 - 1),), ((0,), (16,)))
+    run = builders.run(calls=["ptrace"], arguments=[seen])
+    exact = made(run, tightness=Tightness.EXACT, baseline="docker-25.0")
+    assert answer(exact, "ptrace", 16) == "ok"
+    assert answer(exact, "ptrace", 0x100000010) != "ok"
+    assert answer(exact, "ptrace", 4) != "ok"
+
+
+def test_socket_pairs_are_local() -> None:
+    pairs = ArgumentUse("x86_64", "socketpair", ((0, builders.INT), (1, 0xF)), ((1, 1),))
+    generated = made(builders.run(calls=["socketpair"], arguments=[pairs]))
+    assert answer(generated, "socketpair", 1) == "ok"
+    assert answer(generated, "socketpair", 30) != "ok"
+    baseline = made(
+        builders.run(calls=["socketpair"], arguments=[pairs]), tightness=Tightness.BASELINE
+    )
+    assert answer(baseline, "socketpair", 30) == "ok"
+
+
+def test_ioctl_stays_open_where_the_runtime_makes_its_own() -> None:
+    seen = ArgumentUse("x86_64", "ioctl", ((1, builders.INT),), ((0x5401,),))
+    run = builders.run(calls=["ioctl"], arguments=[seen])
+    assert answer(made(run, tightness=Tightness.EXACT), "ioctl", 0, 0x5412) == ENOSYS
+    crun = made(run, tightness=Tightness.EXACT, host=builders.host(runtime="crun"))
+    assert answer(crun, "ioctl", 0, 0x5412) == "ok"
+
+
+def test_no_argument_is_compared_twice_and_no_permission_stands_beside_a_condition() -> None:
+    many = tuple((one,) for one in range(16))
+    arguments = [
+        ArgumentUse("x86_64", name, ((position, mask),), many)
+        for name, (position, mask) in sorted(EXACT_ARGUMENTS.items())
+    ]
+    arguments += [builders.sockets(*range(46)), builders.personalities(0, 8)]
+    calls = [*builders.START, *EXACT_ARGUMENTS, "socket", "personality", "clone"]
+    run = builders.run(calls=calls, arguments=arguments)
+    generated = made(
+        run, tightness=Tightness.EXACT, granted=("CAP_SYS_ADMIN",), baseline="docker-20.10"
+    )
+    rules = generated.profile.rules
+    assert len(rules) < 128, "and then it narrows no further than a portable profile"
+    for rule in rules:
+        assert len({one.index for one in rule.comparisons}) == len(rule.comparisons)
+        assert {one.op for one in rule.comparisons} <= {"SCMP_CMP_EQ", "SCMP_CMP_MASKED_EQ"}
+    conditional = {name for rule in rules if rule.comparisons for name in rule.names}
+    plain = [name for rule in rules if not rule.comparisons for name in rule.names]
+    assert len(plain) == len(set(plain))
+    assert not conditional & set(plain)
