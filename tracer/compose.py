@@ -56,7 +56,16 @@ def compose_model(files: tuple[Path, ...], environment: Mapping[str, str]) -> di
         document = None
     if not isinstance(document, dict):
         raise _failed("docker compose config printed no project", where)
-    return document
+    return {key: _unescaped(value) for key, value in document.items()}
+
+
+def _unescaped(value: Any) -> Any:
+    """Return ``value`` with ``$`` for ``$$``: what Compose prints, it could read again."""
+    if isinstance(value, str):
+        return value.replace("$$", "$")
+    if isinstance(value, dict):
+        return {key: _unescaped(one) for key, one in value.items()}
+    return [_unescaped(one) for one in value] if isinstance(value, list) else value
 
 
 def _run(

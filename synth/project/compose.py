@@ -25,6 +25,7 @@ MAX_ENV_BYTES = 256 * 1024
 
 _REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://|oci:|git@|[^/]+\.git(#|$)|github\.com/", re.I)
 _REPLACED = frozenset({"command", "entrypoint"})
+_LISTS = frozenset({"env_file", "tmpfs"})  # or one string
 _MAPS = frozenset({"environment", "labels", "args", "annotations"})
 """Lists of ``NAME=VALUE`` that are maps in truth: a later value replaces an earlier one."""
 
@@ -232,6 +233,8 @@ def _merge(base: Any, over: Any, path: tuple[str, ...]) -> Any:
         return _untagged(over)
     if path and path[-1] in _MAPS:
         return {**_as_map(base), **_as_map(over)}
+    if path and path[-1] in _LISTS:
+        base, over = _listed(base), _listed(over)
     if isinstance(base, list) and isinstance(over, list):
         return _appended(base, over, path)
     return over

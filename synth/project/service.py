@@ -182,7 +182,7 @@ def _mounts(
     service: Mapping[str, Any], folder: Path, where: str, warnings: list[str]
 ) -> set[tuple[str, str, str]]:
     """Return bind mounts as they are; a named volume becomes a fresh one."""
-    found: set[tuple[str, str, str]] = set()
+    found: dict[str, tuple[str, str, str]] = {}  # the last one of a place counts
     fresh: list[str] = []
     for volume in service.get("volumes") or []:
         kind, source, target, mode = _volume(volume, where)
@@ -190,18 +190,18 @@ def _mounts(
             continue
         if kind == "bind":
             path = os.path.abspath(folder / Path(source).expanduser())
-            found.add((path, target, mode))
+            found[target] = (path, target, mode)
             warning = mount_warning(path, target, folder)
             warnings += [warning] if warning else []
             continue
-        found.add(("", target, "rw"))
+        found[target] = ("", target, "rw")
         fresh += [source] if source else []
     if fresh:
         warnings.append(
             f"the volumes {', '.join(sorted(fresh))} are replaced by empty ones of the same place: "
             "recording never touches your data"
         )
-    return found
+    return set(found.values())
 
 
 def _volume(volume: Any, where: str) -> tuple[str, str, str, str]:
@@ -245,7 +245,7 @@ def _networks(
     declared = document.get("networks")
     declared = declared if isinstance(declared, dict) else {}
     found = []
-    for one in names or ["default"]:
+    for one in sorted(names) or ["default"]:  # as Compose prints them
         settings = declared.get(one)
         settings = settings if isinstance(settings, dict) else {}
         plain = one if settings.get("external") else f"{project}_{one}"

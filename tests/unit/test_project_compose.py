@@ -104,12 +104,13 @@ def test_an_override_file_is_merged_as_compose_does(tmp_path: Path) -> None:
         tmp_path,
         "services:\n  a:\n    image: x\n    command: [one]\n    cap_add: [CHOWN, KILL]\n"
         "    environment: {A: '1', B: '1'}\n    volumes: ['./a:/data', './b:/b']\n"
-        "    privileged: true\n    tty: true\n",
+        "    privileged: true\n    tty: true\n    tmpfs: /run\n",
     )
     write(
         tmp_path,
         "services:\n  a:\n    command: two\n    cap_add: [FOWNER]\n    environment: [B=2]\n"
-        "    volumes: ['./c:/data']\n    privileged: !reset\n    tty: !override false\n",
+        "    volumes: ['./c:/data']\n    privileged: !reset\n    tty: !override false\n"
+        "    tmpfs: [/tmp]\n",
         "compose.override.yml",
     )
     box = described(path, None).container
@@ -121,6 +122,7 @@ def test_an_override_file_is_merged_as_compose_does(tmp_path: Path) -> None:
         ("b", "/b"),
     }
     assert not box.tty
+    assert box.tmpfs == ("/run", "/tmp")
 
 
 def test_unconfined_is_said(tmp_path: Path) -> None:
