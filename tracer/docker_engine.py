@@ -1,8 +1,7 @@
 """Talk to Docker on this host, with a time limit on every word.
 
-It is reached through its API with the ``docker`` package rather than its command line: each
-request has a time limit, output streams come apart, and the seccomp profile is passed as text,
-so that no file has to outlive the container.
+It is reached through its API, not its command line: requests have time limits, output streams
+come apart, and the seccomp profile is passed as text.
 """
 
 from __future__ import annotations
@@ -20,7 +19,16 @@ import requests.exceptions
 
 from synth.errors import HostError, UsageError
 from synth.model import Container
-from tracer.engine import STDERR, STDOUT, ContainerState, EngineInfo, EngineTimeout, Image, Running
+from tracer.engine import (
+    STDERR,
+    STDOUT,
+    ContainerState,
+    EngineInfo,
+    EngineTimeout,
+    Image,
+    Running,
+    require_this_kernel,
+)
 
 TIMEOUT_S = 30
 PULL_TIMEOUT_S = 600
@@ -178,6 +186,11 @@ class DockerEngine:
         """Yield the profile in the form that the engine takes: here its text."""
         yield profile
 
+    def put(self, container_id: str, archive: bytes) -> None:
+        """Unpack a tar archive at the root of a container; it need not have been started."""
+        with translated("copy into the container"):
+            self._api.put_archive(container_id, "/", archive)
+
     def start(self, container_id: str) -> None:
         """Start a container; raises ``HostError`` if the runtime fails or hangs."""
         with translated("start the container"):
@@ -196,10 +209,9 @@ class DockerEngine:
         with translated("inspect the container"):
             found = self._api.inspect_container(container_id)
         state = found["State"]
-        options = (found.get("HostConfig") or {}).get("SecurityOpt") or []
-        return ContainerState(
-            bool(state["Running"]), int(state["Pid"]), int(state["ExitCode"]), tuple(options)
-        )
+        options = tuple((found.get("HostConfig") or {}).get("SecurityOpt") or [])
+        running, pid, status = bool(state["Running"]), int(state["Pid"]), int(state["ExitCode"])
+        return ContainerState(running, pid, status, options)
 
     def exec_start(
         self, container_id: str, container: Container, command: tuple[str, ...]
@@ -276,26 +288,16 @@ def rootless(fix: str) -> HostError:
     )
 
 
-def require_this_kernel(kernel: str) -> None:
-    """Raise ``HostError`` if an engine names another kernel: it is in a virtual machine."""
-    if kernel != os.uname().release:
-        raise HostError(
-            f"the engine runs on another kernel ({kernel}); eBPF sees this host's only",
-            slug="remote-engine",
-            fix="run it on the engine's host",
-        )
-
-
 def engine_url(environment: Mapping[str, str]) -> str:
     """Return the URL of Docker's engine in use: DOCKER_HOST, the current context, the default."""
-    if environment.get("DOCKER_HOST"):
-        return environment["DOCKER_HOST"]
+    if named := environment.get("DOCKER_HOST"):
+        return named
     try:
         context = docker.ContextAPI.get_current_context()
     except Exception:
         return DEFAULT_SOCKET  # an unreadable ~/.docker is no reason to fail
-    host = getattr(context, "Host", None)
-    return str(host) if host and str(host).startswith(("unix:", "tcp:", "ssh:")) else DEFAULT_SOCKET
+    host = str(getattr(context, "Host", None))
+    return host if host.startswith(("unix:", "tcp:", "ssh:")) else DEFAULT_SOCKET
 
 
 def _running(found: dict[str, Any]) -> Running:

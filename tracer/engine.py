@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -82,6 +83,7 @@ class Engine(Protocol):
         replace_entrypoint: bool = False,
     ) -> str: ...
     def find(self, reference: str) -> Running: ...  # noqa: D102
+    def put(self, container_id: str, archive: bytes) -> None: ...  # noqa: D102
     def start(self, container_id: str) -> None: ...  # noqa: D102
     def attach(self, container_id: str, *, tty: bool) -> Iterator[tuple[int, bytes]]: ...  # noqa: D102
     def state(self, container_id: str) -> ContainerState: ...  # noqa: D102
@@ -98,3 +100,13 @@ class Engine(Protocol):
 
 class EngineTimeout(HostError):
     """The engine did not answer in time."""
+
+
+def require_this_kernel(kernel: str) -> None:
+    """Raise ``HostError`` if an engine names another kernel: it is in a virtual machine."""
+    if kernel != os.uname().release:
+        raise HostError(
+            f"the engine runs on another kernel ({kernel}); eBPF sees this host's only",
+            slug="remote-engine",
+            fix="run it on the engine's host",
+        )
