@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from synth.baseline import is_baseline, load_baseline, newest
-from synth.bpf import run
 from synth.cli.common import Settings, clean
-from synth.errors import HostError
+from synth.cli.compiled import compiled, kernel_version, resolved
 from synth.evidence import combine
-from synth.model import Answer, Finding, Profile, Recording, Target
-from synth.primitives import Attempt, attempts
-from synth.resolve import filter_rules, resolve
+from synth.model import Finding, Profile, Recording, Target
+from synth.primitives import attempts
 from synth.shut import NEEDED, NOT_SHUT, OPEN, SHUT, UNTRIED, WIDER, judge_attempts
 from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES
 
@@ -50,18 +47,20 @@ def judged_attempts(
         container = replace(container, cap_drop=("ALL",), cap_add=plan.cap_add)
     todo = attempts(arch)
     granted = frozenset(recording.subject.capabilities if plan.cap_add is None else plan.cap_add)
-    target = Target(arch, granted, _version(kernel))
+    target = Target(arch, granted, kernel_version(kernel))
     wider = replace(target, capabilities=granted | DOCKER_DEFAULT_CAPABILITIES)
     name = recording.filter.baseline
     default = load_baseline(name) if is_baseline(name) else newest(recording.host.engine)
     tried = try_all(engine, container, plan.profile, plan.errnos, todo)
     for loss in tried.losses:
         settings.warn(f"while trying the ways out: {loss}")
+    mine = compiled(profile, target, settings)
+    theirs = resolved(default.profile, wider)
     return judge_attempts(
         todo,
         tried,
-        _decided(profile, target, settings),
-        _resolved(default.profile, wider),
+        lambda one: mine(one.arch, one.number, one.arguments),
+        lambda one: theirs(one.arch, one.number, one.arguments),
         combine([recording]),
     )
 
@@ -73,25 +72,3 @@ def print_attempts(findings: Iterable[Finding]) -> None:
         shut, untried = found.count(SHUT), found.count(UNTRIED)
         rest = f", {untried} by the filter alone" if untried else ""
         click.echo(clean(f"shut  {shut} of {len(found)} ways out tried{rest}"))
-
-
-def _decided(profile: Profile, target: Target, settings: Settings) -> Callable[[Attempt], Answer]:
-    """Return what answers a call as libseccomp compiles the profile, or as we resolve it."""
-    from tracer.libseccomp import compile_rules
-
-    try:
-        program = compile_rules(filter_rules(profile, target))
-    except HostError:
-        settings.note("libseccomp is not here: our own reading of the profile decides")
-        return _resolved(profile, target)
-    return lambda one: run(program, one.number, one.arch, one.arguments)
-
-
-def _resolved(profile: Profile, target: Target) -> Callable[[Attempt], Answer]:
-    known = resolve(profile, target)
-    return lambda one: known.decide(one.arch, one.name, one.arguments)
-
-
-def _version(kernel: str) -> tuple[int, int]:
-    found = re.match(r"(\d{1,4})\.(\d{1,4})", kernel)
-    return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -15,6 +15,7 @@ from synth.capabilities import load_capabilities
 from synth.cli.again import container_of, require_consent
 from synth.cli.attempts import judged_attempts, print_attempts
 from synth.cli.common import Settings, clean, pass_settings
+from synth.cli.compiled import offline_verdict
 from synth.cli.engines import EngineChoice, engine_options
 from synth.cli.interrupts import terminated_as_interrupt
 from synth.cli.progress import Progress
@@ -85,6 +86,11 @@ class Inputs:
     help="How to print the findings.",
 )
 @click.option(
+    "--offline",
+    is_flag=True,
+    help="Only hold the recorded calls against the filter: no root, kernel or engine needed.",
+)
+@click.option(
     "--no-attempts",
     is_flag=True,
     help="Leave out trying the ways out of the container under the profile.",
@@ -103,6 +109,7 @@ def validate(
     mount: tuple[str, ...],
     allow_capability: tuple[str, ...],
     form: str,
+    offline: bool,
     no_attempts: bool,
     output: Path | None,
     force: bool,
@@ -127,6 +134,13 @@ def validate(
                 slug="bad-option",
                 fix="validate them one by one",
             )
+        if offline:
+            raise UsageError(
+                "--offline replays nothing that -o could write",
+                where=WHERE,
+                slug="bad-option",
+                fix="take one of them away; --format json prints the findings",
+            )
     profile = load_profile(profile_path)
     cap_add = _capabilities(settings, profile_path, capabilities_path)
     answers: list[bool] = []
@@ -134,6 +148,13 @@ def validate(
     for path in recordings:
         recording = load_recording(path)
         require_usable([recording], allow_unhealthy=True)
+        if offline:
+            verdict = offline_verdict(profile, recording, cap_add, settings)
+            findings += verdict.findings
+            answers.append(verdict.ok)
+            if form == "text":
+                _print(settings, path, verdict)
+            continue
         require_consent(recording, capability_names(allow_capability, WHERE))
         inputs = Inputs(recording, profile, dump_profile(profile), cap_add)
         container = container_of(recording, env, mount)
