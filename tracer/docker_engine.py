@@ -358,10 +358,9 @@ def _streams(stream: Any, *, tty: bool) -> Iterator[tuple[int, bytes]]:
 
 
 def _runtime_version(version: dict[str, Any], runtime: str) -> str:
-    for component in version.get("Components") or []:
-        if component.get("Name") == runtime:
-            return str(component.get("Version", ""))
-    return ""
+    components = version.get("Components") or []
+    found = (one.get("Version", "") for one in components if one.get("Name") == runtime)
+    return str(next(found, ""))
 
 
 def _no_image(reference: str, why: str) -> UsageError:
