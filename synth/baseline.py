@@ -40,6 +40,7 @@ class Baseline:
     profile: Profile
     order: int
     exact: bool = True
+    notes: tuple[str, ...] = ()
 
 
 def available() -> tuple[str, ...]:
@@ -156,6 +157,7 @@ def parse_baseline(document: object) -> Baseline:
         source=tuple(document["source"].items()),
         profile=_profile(document),
         order=document["order"],
+        notes=tuple(document.get("notes", ())),
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from synth.errors import UsageError
+from synth.exceptions import SyscallException, read_exceptions
 from synth.files import parse_json, read_bounded
 from synth.model import Container, Workload
 from synth.syscalls import CAPABILITIES
@@ -23,6 +24,32 @@ MAX_CONFIG_BYTES = 1024 * 1024
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 _MOUNT_PARTS = (2, 3)
+_CHANGES = frozenset(
+    [
+        "user",
+        "workdir",
+        "network",
+        "tty",
+        "no_new_privileges",
+        "cap_add",
+        "cap_drop",
+        "environment",
+        "mounts",
+        "command",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ContainerSource:
+    """The project's own file that describes the container: ``compose`` or ``devcontainer``.
+
+    ``service`` is empty for a compose file's only one.
+    """
+
+    kind: str
+    path: Path
+    service: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,12 +57,30 @@ class Config:
     """A project file's content.  ``name`` is the folder's unless the file says another.
 
     ``engine`` is ``docker``, ``podman`` or empty: what is there.
+    With a ``source`` the container is what that says, changed by the names in ``changed``, whose
+    values ``container`` has.  ``unconfined``: the source runs it without a filter.
     """
 
     name: str
     container: Container
     workloads: tuple[Workload, ...]
     engine: str = ""
+    source: ContainerSource | None = None
+    changed: frozenset[str] = frozenset()
+    exceptions: tuple[SyscallException, ...] = ()
+    unconfined: bool = False
+
+    def applied(self, base: Container) -> Container:
+        """Return the source's container with what the project file says put over it."""
+        values = {name: getattr(self.container, name) for name in self.changed}
+        if "environment" in values:
+            merged = {**dict(base.environment), **dict(self.container.environment)}
+            values["environment"] = tuple(sorted(merged.items()))
+        if "mounts" in values:
+            taken = {target for _, target, _ in self.container.mounts}
+            kept = {mount for mount in base.mounts if mount[1] not in taken}
+            values["mounts"] = tuple(sorted(kept | set(self.container.mounts)))
+        return replace(base, **values)
 
 
 def load_config(path: Path) -> Config:
@@ -43,9 +88,13 @@ def load_config(path: Path) -> Config:
 
     Raises ``UsageError`` that names the key.
     """
+    return parse_config(read_bounded(path, limit=MAX_CONFIG_BYTES), path)
+
+
+def parse_config(content: bytes, path: Path) -> Config:
+    """Return what a project file at ``path`` says; see ``load_config``."""
     try:
-        content = read_bounded(path, limit=MAX_CONFIG_BYTES).decode("utf-8")
-        document = tomllib.loads(content)
+        document = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _bad(str(path), f"not valid TOML ({error})") from None
     _check_schema(document, str(path))
@@ -57,8 +106,17 @@ def load_config(path: Path) -> Config:
             raise _bad(str(path), f"two workloads are named {one!r}")
         if one == "main":
             raise _bad(str(path), "'main' is the name of the container's own process")
-    container = document["container"]
-    return Config(name, _container(container, path), workloads, container.get("engine", ""))
+    table = document["container"]
+    source = _source(table, path)
+    return Config(
+        name,
+        _container(table, path),
+        workloads,
+        table.get("engine", ""),
+        source,
+        frozenset(table) & _CHANGES if source else frozenset(),
+        read_exceptions(document.get("exception", []), str(path)),
+    )
 
 
 def slug(text: str) -> str:
@@ -120,10 +178,24 @@ def parse_variable(name: str, value: str, where: str) -> tuple[str, str]:
     return (name, value)
 
 
+def _source(table: dict[str, Any], path: Path) -> ContainerSource | None:
+    """Return what the container is taken from; ``None`` for an image."""
+    kinds = [kind for kind in ("image", "compose", "devcontainer") if kind in table]
+    if len(kinds) != 1:
+        what = f"{' and '.join(kinds)} exclude each other" if kinds else "nothing to run"
+        fix = "name one of image, compose (with service) and devcontainer"
+        raise _bad(f"{path}: container", what, fix)
+    if "service" in table and kinds != ["compose"]:
+        raise _bad(f"{path}: container", "service belongs to compose")
+    if kinds == ["image"]:
+        return None
+    return ContainerSource(kinds[0], path.parent / table[kinds[0]], table.get("service", ""))
+
+
 def _container(table: dict[str, Any], path: Path) -> Container:
     where = f"{path}: container"
     return Container(
-        image=check_image(table["image"], where),
+        image=check_image(table["image"], where) if "image" in table else "",
         user=table.get("user", ""),
         workdir=table.get("workdir", ""),
         network=table.get("network", "default"),

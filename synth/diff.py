@@ -186,14 +186,15 @@ def gate_changes(free: Profile, bound: Profile, target: Target) -> tuple[GateCha
         for rule in profile.rules
         for capability in (*rule.includes.capabilities, *rule.excludes.capabilities)
     }
-    free, bound = (_only(one, _gated_names(free) | _gated_names(bound)) for one in (free, bound))
+    names = _gated_names(free) | _gated_names(bound)
+    free, bound = _only(free, names), _only(bound, names)
     found = []
     for capability in sorted(capabilities):
         without = replace(target, capabilities=target.capabilities - {capability})
         holding = replace(target, capabilities=target.capabilities | {capability})
         freely, strictly = resolve(free, without), resolve(bound, without)
         permitted = resolve(bound, holding)
-        for name in sorted(freely.ruled(target.arch) | strictly.ruled(target.arch)):
+        for name in sorted(names & syscall_names(target.arch)):
             change = _only_with(name, freely, strictly, permitted)
             if change is not None:
                 found.append(GateChange(capability, change))

@@ -69,20 +69,20 @@ def parse_json(content: bytes, *, where: str) -> Any:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _bad_json(f"not UTF-8 (byte {error.start})", where) from None
+        raise bad_json(f"not UTF-8 (byte {error.start})", where) from None
     if not _certainly_flat(content):
-        _check_depth(text, where)
+        check_depth(text, where)
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         place = f"{where}:{error.lineno}:{error.colno}"
         if not text.strip():
-            raise _bad_json("empty file", where) from None
-        raise _bad_json(f"not valid JSON ({error.msg})", place) from None
+            raise bad_json("empty file", where) from None
+        raise bad_json(f"not valid JSON ({error.msg})", place) from None
     except _NotOurJson as error:
-        raise _bad_json(str(error), where) from None
+        raise bad_json(str(error), where) from None
     except (RecursionError, ValueError) as error:
-        raise _bad_json(f"not valid JSON ({type(error).__name__})", where) from None
+        raise bad_json(f"not valid JSON ({type(error).__name__})", where) from None
 
 
 def load_json(path: Path, *, limit: int = MAX_BYTES) -> Any:
@@ -208,7 +208,7 @@ def _certainly_flat(content: bytes) -> bool:
     return not marks
 
 
-def _check_depth(text: str, where: str) -> None:
+def check_depth(text: str, where: str) -> None:
     """Bound the nesting before the parser recurses: count brackets outside strings."""
     depth = 0
     in_string = escaped = False
@@ -225,10 +225,11 @@ def _check_depth(text: str, where: str) -> None:
         elif character in "[{":
             depth += 1
             if depth > MAX_DEPTH:
-                raise _bad_json(f"nested deeper than {MAX_DEPTH} levels", where)
+                raise bad_json(f"nested deeper than {MAX_DEPTH} levels", where)
         elif character in "]}":
             depth -= 1
 
 
-def _bad_json(what: str, where: str) -> DataError:
+def bad_json(what: str, where: str) -> DataError:
+    """Return the error for text that is no JSON, or JSON that nobody would write."""
     return DataError(what, where=where, slug="bad-json", fix="restore the file or make it again")

@@ -115,8 +115,10 @@ class Workload:
 class Container:
     """The container to run workloads in, as the user described it; never written to a file.
 
-    ``environment`` holds ``(name, value)``, ``mounts`` ``(host path, container path, "rw"|"ro")``.
-    ``command`` is the main process when workloads are exec'd into it.
+    ``environment`` holds ``(name, value)``, ``mounts`` ``(host path, container path, "rw"|"ro")``;
+    an empty host path is a fresh volume.  ``command`` is the main process when workloads are
+    exec'd into it; ``()`` is the image's own.  ``entrypoint`` replaces the image's unless it is
+    empty.  ``network`` is ``default``, ``none`` or the name of one on the engine.
     """
 
     image: str
@@ -130,6 +132,11 @@ class Container:
     environment: tuple[tuple[str, str], ...] = ()
     mounts: tuple[tuple[str, str, str], ...] = ()
     command: tuple[str, ...] = ("sleep", "infinity")
+    entrypoint: tuple[str, ...] = ()
+    init: bool = False
+    read_only: bool = False
+    tmpfs: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Read a profile in Docker's format, refusing whatever an engine would silently read otherwise.
+"""Read a profile, refusing whatever an engine would silently read otherwise.
 
 Engines ignore unknown keys and unknown syscall names, take the first of two contradicting rules
 and run a container without a filter when ``defaultAction`` is missing.  Each of those is an error
@@ -7,302 +7,381 @@ here: a profile that means less than it says is worse than none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from synth import profile_format as words
 from synth.conditions import ARGUMENTS, MAX_VALUE, OPERATORS
-from synth.errors import DataError
 from synth.model import Comparison, Gate, Profile, Rule
+from synth.profile_problems import Problem, nearest, show
 from synth.profile_rules import check_rules, parse_kernel
-from synth.syscalls import CAPABILITIES, MAX_ERRNO, is_known, suggest
+from synth.syscalls import CAPABILITIES, MAX_ERRNO, errno_number, is_known, suggest
 
 MAX_ENTRIES = 1024
 """Most entries we read; Docker's default has 33, and a kernel filter holds 4096 instructions."""
 
+Report = Callable[[Problem], None]
 
-def parse_profile(document: object, *, where: str) -> Profile:
+
+def parse_profile(document: object, *, where: str, dialect: str = "docker") -> Profile:
     """Return the profile that ``document``, parsed JSON, describes.
 
-    ``where`` is the file's name for messages.  Raises ``DataError`` that names the place.
+    ``where`` is the file's name for messages; ``dialect`` is ``auto`` or one of
+    ``profile_format.DIALECTS``.  Raises ``DataError`` that names the place.
     """
-    top = f"{where}: "
-    if document is None or document == {}:
-        raise _fail_open("an empty profile", where)
-    if not isinstance(document, Mapping):
-        raise _bad("not a JSON object", where, "a profile is an object with defaultAction")
-    _check_keys(document, words.PROFILE_KEYS, where)
-    if "defaultAction" not in document:
-        raise _fail_open("no defaultAction", where)
-    for key in ("listenerPath", "listenerMetadata"):
-        if document.get(key):
-            raise _bad("a listener cannot be given in a file", f"{top}{key}", "remove the key")
-    default = _default_action(document["defaultAction"], f"{top}defaultAction")
-    errno = _errno(document.get("defaultErrnoRet"), default, f"{top}defaultErrnoRet")
-    architectures = _architectures(document.get("architectures"), f"{top}architectures")
-    arch_map = _arch_map(document.get("archMap"), f"{top}archMap")
-    if architectures and arch_map:
-        raise _bad("architectures and archMap together", where, "keep one of them")
-    entries = _list(document.get("syscalls"), f"{top}syscalls")
-    if len(entries) > MAX_ENTRIES:
-        raise _bad(f"more than {MAX_ENTRIES} entries", f"{top}syscalls", "group the names")
-    rules = tuple(_rule(entry, f"{top}syscalls[{i}]") for i, entry in enumerate(entries))
-    check_rules(rules, f"{top}syscalls")
-    flags = _words(document.get("flags"), words.FLAGS, f"{top}flags", "flag")
-    return Profile(default, rules, errno, architectures, arch_map, tuple(sorted(flags)))
+    if dialect == "auto":
+        dialect = words.detect_dialect(document)
+
+    def refuse(problem: Problem) -> NoReturn:
+        raise problem.error(where)
+
+    reader = ProfileReader(dialect, refuse)
+    profile = reader.profile(document)
+    check_rules(profile.rules, f"{where}: syscalls")
+    return profile
 
 
-def _rule(entry: object, where: str) -> Rule:
-    if not isinstance(entry, Mapping):
-        raise _bad("not an object", where, "an entry has names and an action")
-    _check_keys(entry, words.RULE_KEYS, where)
-    action = _action(entry.get("action"), f"{where}.action")
-    comment = entry.get("comment")
-    if comment is not None and not isinstance(comment, str):
-        raise _bad(f"not a string: {_show(comment)}", f"{where}.comment", "write a string")
-    return Rule(
-        names=_names(entry, where),
-        action=action,
-        errno=_errno(entry.get("errnoRet"), action, f"{where}.errnoRet"),
-        comparisons=_comparisons(entry.get("args"), f"{where}.args"),
-        comment=comment or "",
-        includes=_gate(entry.get("includes"), f"{where}.includes"),
-        excludes=_gate(entry.get("excludes"), f"{where}.excludes"),
-    )
+class ProfileReader:
+    """Read a document of one dialect; every problem goes to ``report``.
 
+    If that returns, reading goes on with what can be meant.  ``places`` has the index of each
+    rule's entry in the document, since entries that cannot be read are left out.
+    """
 
-def _names(entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    if entry.get("name") is not None and entry.get("names") is not None:
-        raise _bad("name and names together", where, "keep names")
-    if entry.get("name") is not None:
-        return (_name(entry["name"], f"{where}.name"),)
-    values = _list(entry.get("names"), f"{where}.names")
-    if not values:
-        raise _bad("no syscall names", f"{where}.names", "name a syscall or remove the entry")
-    return tuple(sorted({_name(value, f"{where}.names[{i}]") for i, value in enumerate(values)}))
+    def __init__(self, dialect: str, report: Report) -> None:
+        self.dialect = dialect
+        self.report = report
+        self.places: list[int] = []
 
-
-def _name(value: object, where: str) -> str:
-    if not isinstance(value, str):
-        raise _bad(f"not a string: {_show(value)}", where, "write a syscall's name")
-    if not value:
-        raise _bad("an empty syscall name", where, "remove it")
-    if not is_known(value):
-        near = suggest(value)
-        fix = f"did you mean {near[0]!r}?" if near else "remove it"
-        raise DataError(
-            f"unknown syscall {_show(value)}, which engines ignore silently",
-            where=where,
-            slug="unknown-syscall",
-            fix=fix,
+    def profile(self, document: object) -> Profile:
+        """Return the profile that the document describes, without contradictions looked for."""
+        if document is None or document == {}:
+            self._fail_open("an empty profile")
+            return Profile("", ())
+        if not isinstance(document, Mapping):
+            self._bad("not a JSON object", "", "a profile is an object with defaultAction")
+            return Profile("", ())
+        self._keys(document, words.PROFILE_KEYS, "")
+        if "defaultAction" not in document:
+            self._fail_open("no defaultAction")
+        for key in ("listenerPath", "listenerMetadata"):
+            if document.get(key):
+                self._bad("a listener cannot be given in a file", key, "remove the key", "SS412")
+        default = self._default_action(document)
+        errno = self._errno(document, default, "defaultErrnoRet", "defaultErrno", "")
+        architectures = self._words(
+            document.get("architectures"), words.SCMP_ARCHITECTURES, "architectures", "architecture"
         )
-    return value
+        arch_map = self._arch_map(document.get("archMap"), "archMap")
+        if architectures and arch_map:
+            self._bad("architectures and archMap together", "", "keep one of them")
+            arch_map = ()
+        entries = self._list(document.get("syscalls"), "syscalls")
+        if len(entries) > MAX_ENTRIES:
+            self._bad(f"more than {MAX_ENTRIES} entries", "syscalls", "group the names")
+        rules = []
+        for i, entry in enumerate(entries[:MAX_ENTRIES]):
+            rule = self._rule(entry, f"syscalls[{i}]")
+            if rule is not None:
+                rules.append(rule)
+                self.places.append(i)
+        flags = self._words(document.get("flags"), words.FLAGS, "flags", "flag")
+        return Profile(default, tuple(rules), errno, architectures, arch_map, tuple(sorted(flags)))
 
-
-def _default_action(value: object, where: str) -> str:
-    if value is None or value == "":
-        raise _fail_open("no defaultAction", where)
-    action = _action(value, where)
-    if action in words.THREAD_KILLS:
-        raise _bad(
-            f"{action} kills one thread and leaves the container hanging",
-            where,
-            "write SCMP_ACT_ERRNO or SCMP_ACT_KILL_PROCESS",
-        )
-    return action
-
-
-def _action(value: object, where: str) -> str:
-    action = _word(value, words.ACTIONS, where, "action")
-    if action in words.LISTENED:
-        raise _bad(f"{action} needs a listener", where, "write SCMP_ACT_ERRNO or SCMP_ACT_LOG")
-    return action
-
-
-def _errno(value: object, action: str, where: str) -> int | None:
-    if value is None:
-        return None
-    errno = _integer(value, where)
-    if action != words.ERRNO:
-        raise _bad(f"{action} answers no errno", where, "remove it or write SCMP_ACT_ERRNO")
-    if errno == 0:
-        raise _bad("errno 0 pretends success", where, "write 1 (EPERM) or 38 (ENOSYS)")
-    if not 1 <= errno <= MAX_ERRNO:
-        raise _bad(f"errno {errno} is out of range", where, f"write 1 to {MAX_ERRNO}")
-    return errno
-
-
-def _comparisons(value: object, where: str) -> tuple[Comparison, ...]:
-    entries = _list(value, where)
-    result = [_comparison(entry, f"{where}[{i}]") for i, entry in enumerate(entries)]
-    indexes = [comparison.index for comparison in result]
-    for i, index in enumerate(indexes):
-        if index in indexes[:i]:
-            raise _bad(
-                f"argument {index} is compared twice, which runtimes read as OR",
-                f"{where}[{i}]",
-                "write one entry per alternative, or one SCMP_CMP_MASKED_EQ",
-            )
-    return tuple(sorted(result))
-
-
-def _comparison(entry: object, where: str) -> Comparison:
-    if not isinstance(entry, Mapping):
-        raise _bad("not an object", where, "write index, value and op")
-    _check_keys(entry, words.ARGUMENT_KEYS, where)
-    for key in ("index", "value", "op"):
-        if entry.get(key) is None:
-            raise _bad(f"no {key}", where, f"add {key}")
-    op = _word(entry["op"], OPERATORS, f"{where}.op", "operator")
-    index = _integer(entry["index"], f"{where}.index")
-    if not 0 <= index < ARGUMENTS:
-        raise _bad(f"index {index} is out of range", f"{where}.index", "write 0 to 5")
-    value = _unsigned(entry["value"], f"{where}.value")
-    two = entry.get("valueTwo")
-    value_two = 0 if two is None else _unsigned(two, f"{where}.valueTwo")
-    if op != "SCMP_CMP_MASKED_EQ":
-        if value_two:
-            raise _bad(f"{op} has no second value", f"{where}.valueTwo", "remove it")
-    elif not value:
-        raise _bad("a mask of 0 holds for every call", f"{where}.value", "remove the comparison")
-    elif value_two & ~value:
-        raise _bad(
-            "bits outside the mask, which the filter ignores",
-            f"{where}.valueTwo",
-            f"write {value_two & value}",
-        )
-    return Comparison(index, op, value, value_two)
-
-
-def _gate(value: object, where: str) -> Gate:
-    if value is None:
-        return Gate()
-    if not isinstance(value, Mapping):
-        raise _bad("not an object", where, "write caps, arches or minKernel")
-    _check_keys(value, words.GATE_KEYS, where)
-    capabilities = _words(value.get("caps"), CAPABILITIES, f"{where}.caps", "capability")
-    arches = _words(value.get("arches"), words.GATE_ARCHES, f"{where}.arches", "architecture")
-    kernel = value.get("minKernel")
-    if kernel is None or kernel == "":
-        kernel = ""
-    elif not isinstance(kernel, str) or parse_kernel(kernel) is None:
-        raise _bad(
-            f"not a kernel version: {_show(kernel)}",
-            f"{where}.minKernel",
-            'write it as "4.8", a string of two numbers',
-        )
-    return Gate(tuple(sorted(capabilities)), tuple(sorted(arches)), kernel)
-
-
-def _architectures(value: object, where: str) -> tuple[str, ...]:
-    return _words(value, words.SCMP_ARCHITECTURES, where, "architecture")
-
-
-def _arch_map(value: object, where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    result: list[tuple[str, tuple[str, ...]]] = []
-    for i, entry in enumerate(_list(value, where)):
-        place = f"{where}[{i}]"
+    def _rule(self, entry: object, where: str) -> Rule | None:
         if not isinstance(entry, Mapping):
-            raise _bad("not an object", place, "write architecture and subArchitectures")
-        _check_keys(entry, words.ARCH_MAP_KEYS, place)
-        native = _word(
-            entry.get("architecture"),
-            words.SCMP_ARCHITECTURES,
-            f"{place}.architecture",
-            "architecture",
-        )
-        if native in (known for known, _ in result):
-            raise _bad(f"{native} is listed twice", place, "keep one entry")
-        subs = _architectures(entry.get("subArchitectures"), f"{place}.subArchitectures")
-        result.append((native, subs))
-    return tuple(result)
+            self._bad("not an object", where, "an entry has names and an action")
+            return None
+        self._keys(entry, words.RULE_KEYS, where)
+        action = self._action(entry.get("action"), f"{where}.action")
+        comment = entry.get("comment")
+        if comment is not None and not isinstance(comment, str):
+            self._bad(f"not a string: {show(comment)}", f"{where}.comment", "write a string")
+            comment = ""
+        errno = self._errno(entry, action, "errnoRet", "errno", where)
+        comparisons = self._comparisons(entry.get("args"), f"{where}.args")
+        includes = self._gate(entry.get("includes"), f"{where}.includes")
+        excludes = self._gate(entry.get("excludes"), f"{where}.excludes")
+        names = self._names(entry, where)
+        if not action or not names or comparisons is None:
+            return None
+        return Rule(names, action, errno, comparisons, comment or "", includes, excludes)
 
+    def _names(self, entry: Mapping[str, Any], where: str) -> tuple[str, ...]:
+        if entry.get("name") is not None and entry.get("names") is not None:
+            self._bad("name and names together", where, "keep names")
+        if entry.get("name") is not None:
+            found = [(entry["name"], f"{where}.name")]
+        else:
+            values = self._list(entry.get("names"), f"{where}.names")
+            if not values:
+                self._bad("no syscall names", f"{where}.names", "name a syscall or remove it")
+            found = [(value, f"{where}.names[{i}]") for i, value in enumerate(values)]
+        return tuple(sorted({one for one, place in found if self._name(one, place)}))
 
-def _words(value: object, known: Sequence[str], where: str, kind: str) -> tuple[str, ...]:
-    result: list[str] = []
-    for i, entry in enumerate(_list(value, where)):
-        word = _word(entry, known, f"{where}[{i}]", kind)
-        if word in result:
-            raise _bad(f"{word} is listed twice", f"{where}[{i}]", "remove one")
-        result.append(word)
-    return tuple(result)
+    def _name(self, value: object, where: str) -> bool:
+        if not isinstance(value, str):
+            self._bad(f"not a string: {show(value)}", where, "write a syscall's name")
+        elif not value:
+            self._bad("an empty syscall name", where, "remove it")
+        elif not is_known(value):
+            near = suggest(value)
+            fix = f"did you mean {near[0]!r}?" if near else "remove it"
+            what = f"unknown syscall {show(value)}, which engines ignore silently"
+            self.report(Problem(what, where, fix, "SS405", slug="unknown-syscall"))
+        else:
+            return True
+        return False
 
-
-def _word(value: object, known: Sequence[str], where: str, kind: str) -> str:
-    if value is None:
-        raise _bad(f"no {kind}", where, "add it")
-    if not isinstance(value, str):
-        raise _bad(f"not a string: {_show(value)}", where, f"write the {kind}'s name")
-    if value not in known:
-        near = _nearest(value, known)
-        article = "an" if kind[0] in "aeiou" else "a"
-        fix = f"did you mean {near!r}?" if near else f"write one of {', '.join(known[:4])}, …"
-        raise _bad(f"not {article} {kind}: {_show(value)}", where, fix)
-    return value
-
-
-def _list(value: object, where: str) -> list[Any]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise _bad(f"not a list: {_show(value)}", where, "write a list")
-    return value
-
-
-def _integer(value: object, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _bad(f"not an integer: {_show(value)}", where, "write a whole number")
-    return value
-
-
-def _unsigned(value: object, where: str) -> int:
-    number = _integer(value, where)
-    if not 0 <= number <= MAX_VALUE:
-        raise _bad("outside 0 to 2^64-1", where, "write an unsigned 64-bit number")
-    return number
-
-
-def _check_keys(entry: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    for key in entry:
-        if key in known:
-            continue
-        if key in words.PODMAN_KEYS:
-            raise DataError(
-                f"key {key!r} belongs to Podman's dialect, which Docker ignores",
-                where=where,
-                slug="podman-profile",
-                fix=f"write the number in {key.replace('rrno', 'rrnoRet')!r} instead",
+    def _default_action(self, document: Mapping[str, Any]) -> str:
+        where = "defaultAction"
+        value = document.get(where)
+        if value is None or value == "":
+            if where in document:
+                self._fail_open("no defaultAction", where)
+            return ""
+        action = self._action(value, where)
+        if action in words.THREAD_KILLS:
+            self._bad(
+                f"{action} kills one thread and leaves the container hanging",
+                where,
+                "write SCMP_ACT_ERRNO or SCMP_ACT_KILL_PROCESS",
+                "SS411",
             )
-        near = _nearest(key, known)
-        fix = f"did you mean {near!r}?" if near else "remove it"
-        raise _bad(f"unknown key {_show(key)}, which engines ignore silently", where, fix)
+        return action
 
+    def _action(self, value: object, where: str) -> str:
+        action = self._word(value, words.ACTIONS, where, "action")
+        if action in words.LISTENED:
+            self._bad(
+                f"{action} needs a listener",
+                where,
+                "write SCMP_ACT_ERRNO or SCMP_ACT_LOG",
+                "SS412",
+            )
+        return action
 
-def _nearest(word: str, known: Sequence[str]) -> str | None:
-    """Return the known word that differs by case or spaces, or else the nearest."""
-    plain = word.strip()[:64].casefold()
-    folded = {candidate.casefold(): candidate for candidate in known}
-    for guess in (plain, f"cap_{plain}", f"scmp_arch_{plain}", f"scmp_act_{plain}"):
-        if guess in folded:
-            return folded[guess]
-    near = get_close_matches(plain, folded, n=1)
-    return folded[near[0]] if near else None
+    def _errno(
+        self, entry: Mapping[str, Any], action: str, key: str, name_key: str, where: str
+    ) -> int | None:
+        """Return the errno of an entry: by number, or by the name that overrides it in Podman."""
+        number = self._errno_number(entry.get(key), action, f"{where}.{key}".lstrip("."))
+        name = entry.get(name_key) if self.dialect == "podman" else None
+        if name is None or name == "":
+            return number
+        place = f"{where}.{name_key}".lstrip(".")
+        named = errno_number(name) if isinstance(name, str) else None
+        if named is None:
+            fix = "write a name such as EPERM or ENOSYS"
+            self._bad(f"not an errno's name: {show(name)}", place, fix, "SS406")
+            return number
+        if number is not None and number != named:
+            self._bad(
+                f"{name} is {named}, {key} says {number}; Podman takes the name",
+                place,
+                "remove one of the two",
+                "SS406",
+            )
+        return self._errno_number(named, action, place)
 
+    def _errno_number(self, value: object, action: str, where: str) -> int | None:
+        if value is None:
+            return None
+        errno = self._integer(value, where)
+        if errno is None:
+            return None
+        problem = ""
+        if action and action != words.ERRNO:
+            problem, fix = f"{action} answers no errno", "remove it or write SCMP_ACT_ERRNO"
+        elif errno == 0:
+            problem, fix = "errno 0 pretends success", "write 1 (EPERM) or 38 (ENOSYS)"
+        elif not 1 <= errno <= MAX_ERRNO:
+            problem, fix = f"errno {errno} is out of range", f"write 1 to {MAX_ERRNO}"
+        if problem:
+            self._bad(problem, where, fix, "SS406")
+            return None
+        return errno
 
-def _show(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004 - a line's length
+    def _comparisons(self, value: object, where: str) -> tuple[Comparison, ...] | None:
+        """Return the comparisons; ``None`` if one of them cannot be read."""
+        entries = self._list(value, where)
+        read = [self._comparison(entry, f"{where}[{i}]") for i, entry in enumerate(entries)]
+        result = [one for one in read if one is not None]
+        indexes = [comparison.index for comparison in result]
+        for i, index in enumerate(indexes):
+            if index in indexes[:i]:
+                self._bad(
+                    f"argument {index} is compared twice, which runtimes read as OR",
+                    f"{where}[{i}]",
+                    "write one entry per alternative, or one SCMP_CMP_MASKED_EQ",
+                    "SS407",
+                )
+                return None
+        return tuple(sorted(result)) if len(result) == len(read) else None
 
+    def _comparison(self, entry: object, where: str) -> Comparison | None:
+        if not isinstance(entry, Mapping):
+            self._bad("not an object", where, "write index, value and op")
+            return None
+        self._keys(entry, words.ARGUMENT_KEYS, where)
+        missing = [key for key in ("index", "value", "op") if entry.get(key) is None]
+        for key in missing:
+            self._bad(f"no {key}", where, f"add {key}")
+        if missing:
+            return None
+        op = self._word(entry["op"], OPERATORS, f"{where}.op", "operator")
+        index = self._integer(entry["index"], f"{where}.index")
+        if index is not None and not 0 <= index < ARGUMENTS:
+            self._bad(f"index {index} is out of range", f"{where}.index", "write 0 to 5")
+            index = None
+        value = self._unsigned(entry["value"], f"{where}.value")
+        two = entry.get("valueTwo")
+        value_two = 0 if two is None else self._unsigned(two, f"{where}.valueTwo")
+        if not op or index is None or value is None or value_two is None:
+            return None
+        if op != "SCMP_CMP_MASKED_EQ":
+            if value_two:
+                self._bad(f"{op} has no second value", f"{where}.valueTwo", "remove it")
+            return Comparison(index, op, value)
+        if not value:
+            fix = "remove the comparison"
+            self._bad("a mask of 0 holds for every call", f"{where}.value", fix)
+        elif value_two & ~value:
+            self._bad(
+                "bits outside the mask, which the filter ignores",
+                f"{where}.valueTwo",
+                f"write {value_two & value}",
+            )
+        return Comparison(index, op, value, value_two & value)
 
-def _bad(what: str, where: str, fix: str) -> DataError:
-    return DataError(what, where=where, slug="bad-profile", fix=fix)
+    def _gate(self, value: object, where: str) -> Gate:
+        if value is None or (self.dialect in words.RESOLVED_DIALECTS):
+            return Gate()
+        if not isinstance(value, Mapping):
+            self._bad("not an object", where, "write caps, arches or minKernel")
+            return Gate()
+        self._keys(value, words.GATE_KEYS, where)
+        capabilities = self._words(
+            value.get("caps"), CAPABILITIES, f"{where}.caps", "capability", "SS415"
+        )
+        arches = self._words(
+            value.get("arches"), words.GATE_ARCHES, f"{where}.arches", "architecture", "SS415"
+        )
+        kernel = value.get("minKernel")
+        if kernel is None or kernel == "":
+            kernel = ""
+        elif not isinstance(kernel, str) or parse_kernel(kernel) is None:
+            self._bad(
+                f"not a kernel version: {show(kernel)}",
+                f"{where}.minKernel",
+                'write it as "4.8", a string of two numbers',
+            )
+            kernel = ""
+        if self.dialect == "podman":
+            kernel = ""  # reported as a key that Podman does not know
+        return Gate(tuple(sorted(capabilities)), tuple(sorted(arches)), kernel)
 
+    def _arch_map(self, value: object, where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        result: dict[str, tuple[str, ...]] = {}
+        if self.dialect in words.RESOLVED_DIALECTS:
+            return ()
+        for i, entry in enumerate(self._list(value, where)):
+            place = f"{where}[{i}]"
+            if not isinstance(entry, Mapping):
+                self._bad("not an object", place, "write architecture and subArchitectures")
+                continue
+            self._keys(entry, words.ARCH_MAP_KEYS, place)
+            known = words.SCMP_ARCHITECTURES
+            native = self._word(
+                entry.get("architecture"), known, f"{place}.architecture", "architecture"
+            )
+            if native in result:
+                self._bad(f"{native} is listed twice", place, "keep one entry")
+            subs = self._words(
+                entry.get("subArchitectures"), known, f"{place}.subArchitectures", "architecture"
+            )
+            if native:
+                result.setdefault(native, subs)
+        return tuple(result.items())
 
-def _fail_open(what: str, where: str) -> DataError:
-    return DataError(
-        f"{what}: engines run the container without any filter and say nothing",
-        where=where,
-        slug="profile-disables-seccomp",
-        fix='add "defaultAction": "SCMP_ACT_ERRNO"',
-    )
+    def _words(
+        self, value: object, known: Sequence[str], where: str, kind: str, finding: str = "SS404"
+    ) -> tuple[str, ...]:
+        result: list[str] = []
+        for i, entry in enumerate(self._list(value, where)):
+            word = self._word(entry, known, f"{where}[{i}]", kind, finding)
+            if word in result:
+                self._bad(f"{word} is listed twice", f"{where}[{i}]", "remove one")
+            elif word:
+                result.append(word)
+        return tuple(result)
+
+    def _word(
+        self, value: object, known: Sequence[str], where: str, kind: str, finding: str = "SS404"
+    ) -> str:
+        """Return a known word, or nothing if it is not."""
+        if value is None:
+            self._bad(f"no {kind}", where, "add it")
+        elif not isinstance(value, str):
+            self._bad(f"not a string: {show(value)}", where, f"write the {kind}'s name")
+        elif value not in known:
+            near = nearest(value, known)
+            article = "an" if kind[0] in "aeiou" else "a"
+            fix = f"did you mean {near!r}?" if near else f"write one of {', '.join(known[:4])}, …"
+            self._bad(f"not {article} {kind}: {show(value)}", where, fix, finding)
+        else:
+            return value
+        return ""
+
+    def _list(self, value: object, where: str) -> list[Any]:
+        if value is not None and not isinstance(value, list):
+            self._bad(f"not a list: {show(value)}", where, "write a list")
+        return value if isinstance(value, list) else []
+
+    def _integer(self, value: object, where: str) -> int | None:
+        if isinstance(value, bool) or not isinstance(value, int):
+            self._bad(f"not an integer: {show(value)}", where, "write a whole number")
+            return None
+        return value
+
+    def _unsigned(self, value: object, where: str) -> int | None:
+        number = self._integer(value, where)
+        if number is not None and not 0 <= number <= MAX_VALUE:
+            self._bad("outside 0 to 2^64-1", where, "write an unsigned 64-bit number")
+            return None
+        return number
+
+    def _keys(self, entry: Mapping[str, Any], docker: tuple[str, ...], where: str) -> None:
+        known = words.keys_of(docker, self.dialect)
+        for key in entry:
+            if key in known:
+                continue
+            near = nearest(key, known)
+            what = f"unknown key {show(key)}, which engines ignore silently"
+            fix = f"did you mean {near!r}?" if near else "remove it"
+            finding, slug = "SS402", "bad-profile"
+            if key in words.PODMAN_KEYS:
+                what = f"key {key!r} belongs to Podman's dialect, which Docker ignores"
+                fix = f"write the number in {key.replace('rrno', 'rrnoRet')!r} instead"
+                finding, slug = "SS416", "podman-profile"
+            elif key in docker and (entry[key] or key == "archMap"):
+                what, fix = words.foreign(key, self.dialect)
+                finding = "SS416"
+            elif key in docker:
+                continue  # an empty field of another dialect means nothing to either
+            at = f"{where}.{key}".lstrip(".")
+            self.report(Problem(what, where, fix, finding, slug=slug, at=at))
+
+    def _bad(self, what: str, where: str, fix: str, finding: str = "SS404") -> None:
+        self.report(Problem(what, where, fix, finding))
+
+    def _fail_open(self, what: str, where: str = "") -> None:
+        self.report(
+            Problem(
+                f"{what}: engines run the container without any filter and say nothing",
+                where,
+                'add "defaultAction": "SCMP_ACT_ERRNO"',
+                "SS401",
+                slug="profile-disables-seccomp",
+            )
+        )

@@ -8,12 +8,12 @@ or not, as the condition happens to be written.  None of that can be meant.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from synth import profile_format as words
 from synth.conditions import overlap
-from synth.errors import DataError
 from synth.model import Answer, Gate, Rule
+from synth.profile_problems import Problem
 
 MAX_CONDITIONS = 4096
 """Argument rules per profile: each takes an instruction, and a kernel filter has 4096."""
@@ -43,28 +43,49 @@ def check_rules(rules: Sequence[Rule], where: str) -> None:
     Rules that can never apply together (one asks for a capability, the other for its absence)
     do not; Docker's own default is built of such pairs.
     """
+    for problem in contradictions(rules):
+        raise problem.error(where.partition(": ")[0])
+
+
+def contradictions(rules: Sequence[Rule], places: Sequence[int] = ()) -> Iterator[Problem]:
+    """Yield what contradicts in a profile; ``places`` are the entries' indexes in the document."""
     conditions = sum(len(rule.names) for rule in rules if rule.comparisons)
     if conditions > MAX_CONDITIONS:
-        raise _conflict(f"{conditions} argument rules, more than a filter can hold", where, "")
-    names = [frozenset(rule.names) for rule in rules]
+        yield _conflict(
+            f"{conditions} argument rules, more than a filter can hold",
+            "syscalls",
+            "write fewer argument rules",
+            "SS419",
+        )
+        return
+    index = places or range(len(rules))
+    by_name: dict[str, list[int]] = {}
     for i, second in enumerate(rules):
-        for j, first in enumerate(rules[:i]):
-            if names[i].isdisjoint(names[j]):
-                continue
-            problem = _problem(first, second)
-            if problem:
-                name = min(names[i] & names[j])
-                raise _conflict(
-                    f"{name} is also in syscalls[{j}]: {problem}",
-                    f"{where}[{i}]",
-                    "keep one of the two",
-                )
+        seen: set[int] = set()
+        for name in second.names:
+            for j in by_name.setdefault(name, []):
+                if j in seen:
+                    continue
+                seen.add(j)
+                problem, dead = _problem(rules[j], second)
+                if problem:
+                    shared = min(set(second.names) & set(rules[j].names))
+                    what = f"{shared} is also in syscalls[{index[j]}]: {problem}"
+                    place = f"syscalls[{index[i]}]"
+                    yield _conflict(
+                        what, place, "keep one of the two", "SS409" if dead else "SS408"
+                    )
+            if not by_name[name] or by_name[name][-1] != i:
+                by_name[name].append(i)
 
 
-def _problem(first: Rule, second: Rule) -> str:
-    """Say why two rules for one name cannot both be meant, or nothing."""
+def _problem(first: Rule, second: Rule) -> tuple[str, bool]:
+    """Say why two rules for one name cannot both be meant, or nothing.
+
+    The second is true where both answer the same, so that only a condition is useless.
+    """
     if not together(first, second):
-        return ""
+        return "", False
     same = answer_of(first.action, first.errno) == answer_of(second.action, second.errno)
     free = [rule for rule in (first, second) if not rule.comparisons]
     problem = ""
@@ -76,7 +97,7 @@ def _problem(first: Rule, second: Rule) -> str:
         problem = "two different answers, of which the first wins silently"
     elif not same and overlap(first.comparisons, second.comparisons):
         problem = "two different answers to calls that fulfil both conditions"
-    return problem
+    return problem, same
 
 
 def together(first: Rule, second: Rule) -> bool:
@@ -108,7 +129,6 @@ def _excluded_from(gate: Gate) -> tuple[float, float]:
     return parse_kernel(gate.min_kernel) or (float("inf"), 0.0)
 
 
-def _conflict(what: str, where: str, fix: str) -> DataError:
-    return DataError(
-        what, where=where, slug="conflicting-rules", fix=fix or "write fewer argument rules"
-    )
+def _conflict(what: str, path: str, fix: str, finding: str) -> Problem:
+    severity = "warning" if finding == "SS409" else "error"
+    return Problem(what, path, fix, finding, slug="conflicting-rules", severity=severity)

@@ -160,6 +160,11 @@ def errno_name(number: int) -> str:
     return str(number)
 
 
+def errno_number(name: str) -> int | None:
+    """Return the number of a Linux errno's name, or ``None``."""
+    return _ERRNO_NAMES.index(name) + 1 if name in _ERRNO_NAMES and name != "-" else None
+
+
 def scmp_arch(arch: str) -> str:
     """Return libseccomp's name of our ``arch``; raises ``KeyError``."""
     return SCMP_ARCHES[arch]

@@ -1,7 +1,8 @@
 """Talk to Docker on this host, with a time limit on every word.
 
-It is reached through its API, not its command line: requests have time limits, output streams
-come apart, and the seccomp profile is passed as text.
+It is reached through its API with the ``docker`` package rather than its command line: each
+request has a time limit, output streams come apart, and the seccomp profile is passed as text,
+so that no file has to outlive the container.
 """
 
 from __future__ import annotations
@@ -19,16 +20,8 @@ import requests.exceptions
 
 from synth.errors import HostError, UsageError
 from synth.model import Container
-from tracer.engine import (
-    STDERR,
-    STDOUT,
-    ContainerState,
-    EngineInfo,
-    EngineTimeout,
-    Image,
-    Running,
-    require_this_kernel,
-)
+from tracer.creation import host_options, image_of, no_image, process_options
+from tracer.engine import STDERR, STDOUT, ContainerState, EngineInfo, EngineTimeout, Image, Running
 
 TIMEOUT_S = 30
 PULL_TIMEOUT_S = 600
@@ -104,11 +97,16 @@ class DockerEngine:
                 found = self._api.inspect_image(reference)
         except docker.errors.NotFound:
             if not pull:
-                raise _no_image(reference, "it is not on this engine") from None
+                raise no_image(reference, "it is not on this engine") from None
             self._pull(reference)
             with translated("inspect the image"):
                 found = self._api.inspect_image(reference)
-        return Image(str(found["Id"]), str((found.get("Config") or {}).get("User") or ""))
+        return image_of(found)
+
+    def has_network(self, name: str) -> bool:
+        """Tell whether the engine has a network of exactly that name."""
+        with translated("list networks"):
+            return any(one.get("Name") == name for one in self._api.networks(names=[name]))
 
     def _pull(self, reference: str) -> None:
         puller = docker.APIClient(base_url=self.url, version="auto", timeout=PULL_TIMEOUT_S)
@@ -118,7 +116,7 @@ class DockerEngine:
                 puller.pull(repository, tag=tag or "latest")
         except (docker.errors.APIError, HostError) as error:
             reason = error.what if isinstance(error, HostError) else error.explanation
-            raise _no_image(reference, f"it is not here and cannot be pulled: {reason}") from None
+            raise no_image(reference, f"it is not here and cannot be pulled: {reason}") from None
         finally:
             puller.close()
 
@@ -144,14 +142,12 @@ class DockerEngine:
                 security_opt=options or None,
                 cap_add=list(container.cap_add) or None,
                 cap_drop=list(container.cap_drop) or None,
-                network_mode=container.network if container.network != "default" else None,
-                binds=[f"{source}:{target}:{mode}" for source, target, mode in container.mounts],
+                **host_options(container),
                 runtime=self._runtime or None,
             )
             created = self._api.create_container(
                 container.image,
-                entrypoint=[command[0]] if replace_entrypoint else None,
-                command=list(command[1:] if replace_entrypoint else command) or None,
+                **process_options(container, command, replace_entrypoint=replace_entrypoint),
                 name=name,
                 user=container.user or None,
                 working_dir=container.workdir or None,
@@ -209,9 +205,10 @@ class DockerEngine:
         with translated("inspect the container"):
             found = self._api.inspect_container(container_id)
         state = found["State"]
-        options = tuple((found.get("HostConfig") or {}).get("SecurityOpt") or [])
-        running, pid, status = bool(state["Running"]), int(state["Pid"]), int(state["ExitCode"])
-        return ContainerState(running, pid, status, options)
+        options = (found.get("HostConfig") or {}).get("SecurityOpt") or []
+        return ContainerState(
+            bool(state["Running"]), int(state["Pid"]), int(state["ExitCode"]), tuple(options)
+        )
 
     def exec_start(
         self, container_id: str, container: Container, command: tuple[str, ...]
@@ -288,16 +285,26 @@ def rootless(fix: str) -> HostError:
     )
 
 
+def require_this_kernel(kernel: str) -> None:
+    """Raise ``HostError`` if an engine names another kernel: it is in a virtual machine."""
+    if kernel != os.uname().release:
+        raise HostError(
+            f"the engine runs on another kernel ({kernel}); eBPF sees this host's only",
+            slug="remote-engine",
+            fix="run it on the engine's host",
+        )
+
+
 def engine_url(environment: Mapping[str, str]) -> str:
     """Return the URL of Docker's engine in use: DOCKER_HOST, the current context, the default."""
-    if named := environment.get("DOCKER_HOST"):
-        return named
+    if environment.get("DOCKER_HOST"):
+        return environment["DOCKER_HOST"]
     try:
         context = docker.ContextAPI.get_current_context()
     except Exception:
         return DEFAULT_SOCKET  # an unreadable ~/.docker is no reason to fail
-    host = str(getattr(context, "Host", None))
-    return host if host.startswith(("unix:", "tcp:", "ssh:")) else DEFAULT_SOCKET
+    host = getattr(context, "Host", None)
+    return str(host) if host and str(host).startswith(("unix:", "tcp:", "ssh:")) else DEFAULT_SOCKET
 
 
 def _running(found: dict[str, Any]) -> Running:
@@ -358,17 +365,10 @@ def _streams(stream: Any, *, tty: bool) -> Iterator[tuple[int, bytes]]:
 
 
 def _runtime_version(version: dict[str, Any], runtime: str) -> str:
-    components = version.get("Components") or []
-    found = (one.get("Version", "") for one in components if one.get("Name") == runtime)
-    return str(next(found, ""))
-
-
-def _no_image(reference: str, why: str) -> UsageError:
-    return UsageError(
-        f"image not found: {reference}: {why}",
-        slug="no-image",
-        fix="check the name with: docker image ls (or podman)",
-    )
+    for component in version.get("Components") or []:
+        if component.get("Name") == runtime:
+            return str(component.get("Version", ""))
+    return ""
 
 
 @contextmanager

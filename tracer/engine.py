@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,10 +26,15 @@ class EngineInfo:
 
 @dataclass(frozen=True)
 class Image:
-    """An image that is here: its digest and the user it starts as."""
+    """An image that is here: its digest, the user it starts as, its entry point.
+
+    ``devcontainer`` is its label ``devcontainer.metadata``, which is JSON if it is honest.
+    """
 
     digest: str
     user: str
+    entrypoint: tuple[str, ...] = ()
+    devcontainer: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class Engine(Protocol):
 
     def info(self) -> EngineInfo: ...  # noqa: D102
     def image(self, reference: str, *, pull: bool) -> Image: ...  # noqa: D102
+    def has_network(self, name: str) -> bool: ...  # noqa: D102
     def create(  # noqa: D102
         self,
         container: Container,
@@ -100,13 +105,3 @@ class Engine(Protocol):
 
 class EngineTimeout(HostError):
     """The engine did not answer in time."""
-
-
-def require_this_kernel(kernel: str) -> None:
-    """Raise ``HostError`` if an engine names another kernel: it is in a virtual machine."""
-    if kernel != os.uname().release:
-        raise HostError(
-            f"the engine runs on another kernel ({kernel}); eBPF sees this host's only",
-            slug="remote-engine",
-            fix="run it on the engine's host",
-        )

@@ -24,8 +24,8 @@ import docker.errors
 
 from synth.errors import HostError, SeccompSynthError, UsageError
 from synth.files import read_bounded
-from tracer.docker_engine import DockerEngine, rootless, translated
-from tracer.engine import EngineInfo, Running, require_this_kernel
+from tracer.docker_engine import DockerEngine, require_this_kernel, rootless, translated
+from tracer.engine import EngineInfo, Running
 
 DEFAULT_PROFILE = "/usr/share/containers/seccomp.json"
 """Where distributions put the default profile; Podman without the file has it built in."""

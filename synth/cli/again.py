@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from synth.cli.record import WHERE, parse_env_options
+from synth.cli.container_options import WHERE, parse_env_options
 from synth.config import parse_mount
 from synth.errors import UsageError
 from synth.model import Container, Recording
@@ -23,8 +24,16 @@ def require_consent(recording: Recording, allowed: tuple[str, ...]) -> None:
         )
 
 
-def container_of(recording: Recording, env: tuple[str, ...], mount: tuple[str, ...]) -> Container:
-    """Describe the recorded container again; values and host paths come from the user alone."""
+def container_of(
+    recording: Recording,
+    env: tuple[str, ...],
+    mount: tuple[str, ...],
+    known: Container | None = None,
+) -> Container:
+    """Describe the recorded container again; values and host paths come from the user alone.
+
+    ``known`` is the project's container, if it is the one recorded.
+    """
     if all(work.mode == "join" for work in recording.workloads):
         raise UsageError(
             "this recording joined a running container; what was typed there is not in it",
@@ -34,6 +43,11 @@ def container_of(recording: Recording, env: tuple[str, ...], mount: tuple[str, .
         )
     subject = recording.subject
     environment = dict(parse_env_options(env))
+    mounts = tuple(parse_mount(text, WHERE, Path.cwd()) for text in mount)
+    if known is not None:
+        taken = {target for _, target, _ in mounts}
+        environment = {**dict(known.environment), **environment}
+        mounts += tuple(one for one in known.mounts if one[1] not in taken)
     missing = [name for name in subject.environment if name not in environment]
     if missing:
         raise UsageError(
@@ -42,7 +56,6 @@ def container_of(recording: Recording, env: tuple[str, ...], mount: tuple[str, .
             slug="missing-value",
             fix=f"add -e {missing[0]}=VALUE",
         )
-    mounts = tuple(parse_mount(text, WHERE, Path.cwd()) for text in mount)
     unmounted = sorted(set(subject.mounts) - {target for _, target, _ in mounts})
     if unmounted:
         raise UsageError(
@@ -50,6 +63,13 @@ def container_of(recording: Recording, env: tuple[str, ...], mount: tuple[str, .
             where=WHERE,
             slug="missing-value",
             fix=f"add --mount SRC:{unmounted[0]}",
+        )
+    if known is not None:
+        return replace(
+            known,
+            image=subject.image_digest,
+            environment=tuple(sorted(environment.items())),
+            mounts=tuple(sorted(mounts)),
         )
     main = [work.command for work in recording.workloads if work.mode == "main"]
     return Container(

@@ -12,8 +12,9 @@ import click
 from synth.baseline import Baseline, for_engine, load_baseline
 from synth.capabilities import dump_capabilities
 from synth.cli.common import Settings, clean, pass_settings
+from synth.cli.container_options import WHERE, container_options
 from synth.cli.engines import EngineChoice, engine_options
-from synth.cli.record import WHERE, container_options, record_again
+from synth.cli.record import record_again
 from synth.cli.reporting import (
     fails,
     files_options,

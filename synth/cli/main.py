@@ -16,6 +16,7 @@ from synth.cli.common import Settings, run_command, use_color
 # name -> module:attribute; the module is imported only when its command is asked for, so that
 # ``--help`` and the pure commands need neither Linux nor root nor an engine.
 COMMANDS = {
+    "init": "synth.cli.init:init",
     "record": "synth.cli.record:record",
     "synth": "synth.cli.synth:synth",
     "validate": "synth.cli.validate:validate",
@@ -24,10 +25,13 @@ COMMANDS = {
     "diff": "synth.cli.diff:diff",
     "explain": "synth.cli.explain:explain",
     "report": "synth.cli.report:report",
+    "lint": "synth.cli.lint:lint_command",
+    "baseline": "synth.cli.baseline:baseline",
     "doctor": "synth.cli.doctor:doctor",
 }
 
 SUMMARIES = {
+    "init": "Write a seccomp-synth.toml from the project's compose, devcontainer or Docker files.",
     "record": "Record the syscalls and capabilities that workloads use in a container.",
     "synth": "Make a minimal seccomp profile and capability list from recordings.",
     "validate": "Replay recorded workloads under a profile and name what it denies.",
@@ -36,6 +40,8 @@ SUMMARIES = {
     "diff": "Compare a profile with Docker's default or with another profile.",
     "explain": "Say what a syscall is, how risky, who allows it and who used it.",
     "report": "Write what a reviewer reads: verdict, evidence, what is left and what stays shut.",
+    "lint": "Name what engines would ignore, misread or refuse in a profile.",
+    "baseline": "Show, import and verify the default profiles of engines.",
     "doctor": "Say what this host can do, and the command that mends what it can't.",
 }
 

@@ -3,108 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from synth.cli.common import Settings, pass_settings
+from synth.cli.container_options import WHERE, ContainerOptions, container_options
 from synth.cli.engines import EngineChoice, engine_options
 from synth.cli.interrupts import terminated_as_interrupt
 from synth.cli.joining import JoinTimes, record_container, with_baseline
 from synth.cli.progress import Progress
-from synth.config import (
-    DEFAULT_NAME,
-    Config,
-    capability_names,
-    check_image,
-    load_config,
-    parse_mount,
-    parse_variable,
-    slug,
-)
+from synth.cli.sources import from_source, located, source_options, typed_source
+from synth.config import DEFAULT_NAME, Config, check_image, load_config, slug
 from synth.errors import ExitCode, Interrupted, UsageError, WorkloadError
 from synth.files import require_writable, write_atomic
 from synth.model import Container, Recording, Workload
 from synth.recording import dump_recording
-
-WHERE = "command line"
-
-
-@dataclass(frozen=True)
-class ContainerOptions:
-    """The container options of the command line, as typed."""
-
-    user: str | None
-    workdir: str | None
-    network: str | None
-    tty: bool
-    no_new_privileges: bool
-    cap_add: tuple[str, ...]
-    cap_drop: tuple[str, ...]
-    env: tuple[str, ...]
-    mount: tuple[str, ...]
-
-    def apply(self, container: Container) -> Container:
-        """Return ``container`` with what was typed put over it."""
-        changes: dict[str, Any] = {
-            name: value
-            for name, value in (
-                ("user", self.user),
-                ("workdir", self.workdir),
-                ("network", self.network),
-                ("tty", self.tty or None),
-                ("no_new_privileges", self.no_new_privileges or None),
-                ("cap_add", capability_names(self.cap_add, WHERE) or None),
-                ("cap_drop", capability_names(self.cap_drop, WHERE) or None),
-            )
-            if value is not None
-        }
-        if self.env:
-            added = parse_env_options(self.env)
-            changes["environment"] = tuple(
-                sorted({**dict(container.environment), **dict(added)}.items())
-            )
-        if self.mount:
-            mounts = tuple(parse_mount(text, WHERE, Path.cwd()) for text in self.mount)
-            changes["mounts"] = tuple(sorted({*container.mounts, *mounts}))
-        return replace(container, **changes)
-
-
-def container_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that describe the container."""
-    for option in reversed(
-        (
-            click.option("--user", help="User (name or uid) in the container."),
-            click.option("--workdir", help="Working directory in the container."),
-            click.option("--network", type=click.Choice(["default", "none"]), help="Network."),
-            click.option("-t", "--tty", is_flag=True, help="Give the workload a terminal."),
-            click.option(
-                "--no-new-privileges", is_flag=True, help="Forbid gaining privileges (sudo fails)."
-            ),
-            click.option("--cap-add", multiple=True, metavar="CAP", help="Add a capability."),
-            click.option(
-                "--cap-drop", multiple=True, metavar="CAP", help="Drop a capability, or ALL."
-            ),
-            click.option(
-                "-e",
-                "--env",
-                multiple=True,
-                metavar="NAME[=VALUE]",
-                help="Set a variable; only its name is kept.",
-            ),
-            click.option(
-                "--mount",
-                multiple=True,
-                metavar="SRC:DST[:ro]",
-                help="Mount a folder; only DST is kept.",
-            ),
-        )
-    ):
-        function = option(function)
-    return function
 
 
 @click.command()
@@ -153,6 +70,7 @@ def container_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help="With --container: write what there is this often.",
 )
 @engine_options
+@source_options
 @container_options
 @pass_settings
 def record(
@@ -175,6 +93,9 @@ def record(
     save_every: str,
     engine: str | None,
     runtime: str | None,
+    compose: Path | None,
+    service: str | None,
+    devcontainer: Path | None,
     **options: Any,
 ) -> int:
     """Record the syscalls and capabilities that workloads use in a container.
@@ -182,15 +103,30 @@ def record(
     With an IMAGE, runs COMMAND in a container of it; without, the workloads of the project file.
     The container runs under the engine's default profile; what it prints is passed through.
     With --container, watches one that runs already, until the time is over, it ends or Ctrl-C.
+    With --compose or --devcontainer, the container is what that file says, and COMMAND replaces
+    the workloads of the project file.
 
     \b
     Examples:
       seccomp-synth record debian:bookworm -o ls.recording.json -- ls -la /
       seccomp-synth record
+      seccomp-synth record --compose compose.yaml --service web -- pytest -q
       seccomp-synth record --container devcontainer --for 8h
     """
     if container is not None:
-        _require_alone(image, options, only, name, timeout, repeat, expect_exit, runtime)
+        _require_alone(
+            image,
+            options,
+            only,
+            name,
+            timeout,
+            repeat,
+            expect_exit,
+            runtime,
+            compose,
+            service,
+            devcontainer,
+        )
         times = JoinTimes.parse(duration, save_every)
         path = output or Path(f"{slug(container)}.recording.json")
         require_writable(path, force=force)
@@ -211,8 +147,12 @@ def record(
             slug="bad-option",
             fix="use --timeout for a workload",
         )
-    if image is None:
-        project = _from_project_file(config)
+    source = typed_source(compose, service, devcontainer)
+    if source is not None:
+        words = command if image is None else (image, *command)  # there is no IMAGE then
+        project = from_source(source, config, words, name, settings, engine or "")
+    elif image is None:
+        project = _from_project_file(config, settings, engine or "")
     else:
         project = _from_command_line(image, command, name)
     workloads = tuple(
@@ -230,6 +170,7 @@ def record(
         workloads,
         pull=pull == "missing",
         all_programs=evidence == "full",
+        unconfined=project.unconfined,
     )
     write_atomic(path, dump_recording(recording), force=force)
     if stale:
@@ -257,6 +198,7 @@ def _run(
     pull: bool,
     all_programs: bool,
     pass_through: bool = True,
+    unconfined: bool = False,
 ) -> tuple[Recording, int]:
     # imported here: needs Linux, and everything else must work without
     from tracer.connect import connect
@@ -268,7 +210,8 @@ def _run(
     with terminated_as_interrupt() as ignore:
         progress = Progress(settings, "recording", pass_through=pass_through, finishing=ignore)
         try:
-            recorded = record_plan(engine, Plan(container, workloads, pull, all_programs), progress)
+            plan = Plan(container, workloads, pull, all_programs, unconfined)
+            recorded = record_plan(engine, plan, progress)
         finally:
             progress.close()
             engine.close()
@@ -299,19 +242,22 @@ def _conclude(settings: Settings, recording: Recording, path: Path) -> int:
         return int(ExitCode.WORKLOAD_FAILED)
     if not recording.health.ok:
         return int(ExitCode.BAD_DATA)
-    settings.note(f"next: seccomp-synth synth {path} -o out/")
+    known = recording.filter.kind == "default"
+    unnamed = "" if known else f" --baseline {recording.filter.baseline}"
+    settings.note(f"next: seccomp-synth synth {path} -o out/{unnamed}")
     return int(ExitCode.OK)
 
 
-def _from_project_file(path: Path) -> Config:
+def _from_project_file(path: Path, settings: Settings | None = None, engine: str = "") -> Config:
     if not path.exists():
         raise UsageError(
             f"no IMAGE is given and there is no {path}",
             where=WHERE,
             slug="nothing-to-record",
-            fix="try: seccomp-synth record debian:bookworm -- ls -la /",
+            fix="write one with: seccomp-synth init; or try: "
+            "seccomp-synth record debian:bookworm -- ls -la /",
         )
-    return load_config(path)
+    return located(load_config(path), settings or Settings(), engine)
 
 
 def _from_command_line(image: str, command: tuple[str, ...], name: str | None) -> Config:
@@ -345,15 +291,6 @@ def _adjusted(
     )
 
 
-def parse_env_options(options: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Return ``(name, value)`` of each ``NAME[=VALUE]``; a bare name takes our own value."""
-    pairs = []
-    for text in options:
-        name, given, value = text.partition("=")
-        pairs.append(parse_variable(name, value if given else os.environ.get(name, ""), WHERE))
-    return tuple(pairs)
-
-
 def record_again(
     settings: Settings,
     image: str | None,
@@ -368,7 +305,7 @@ def record_again(
     Raises ``Interrupted`` and ``WorkloadError`` where ``record`` would save and exit.
     """
     if image is None:
-        project = _from_project_file(config)
+        project = _from_project_file(config, settings, choice.name)
     else:
         project = _from_command_line(image, command, None)
     container = ContainerOptions(**options).apply(project.container)
@@ -376,7 +313,14 @@ def record_again(
     choice = replace(choice, name=choice.name or project.engine)
     # what workloads print is not the answer, which stdout is for
     recording, _ = _run(
-        settings, choice, container, workloads, pull=True, all_programs=False, pass_through=False
+        settings,
+        choice,
+        container,
+        workloads,
+        pull=True,
+        all_programs=False,
+        unconfined=project.unconfined,
+        pass_through=False,
     )
     if recording.partial:
         raise Interrupted("interrupted while recording", slug="partial-recording")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -14,24 +15,47 @@ import click
 from synth.baseline import Baseline, load_baseline
 from synth.capabilities import Capabilities, derive_capabilities, dump_capabilities
 from synth.cli.common import Settings, pass_settings
-from synth.cli.record import WHERE
-from synth.config import capability_names
+from synth.cli.container_options import WHERE
+from synth.cli.emitting import (
+    EMITTERS,
+    deployment_of,
+    emitted,
+    parse_emitters,
+    project_of,
+    today,
+)
+from synth.config import Config, capability_names
 from synth.diff import compare
-from synth.emit.compose import FILE_NAME as COMPOSE
-from synth.emit.compose import compose_override
+from synth.emit.compose import compose_command
+from synth.emit.deployment import PROFILE, Deployment
 from synth.emit.provenance import FILE_NAME as PROVENANCE
 from synth.emit.provenance import dump_provenance
 from synth.environment import environments
 from synth.errors import ExitCode, UsageError
 from synth.evidence import Evidence, combine, recorded_baseline, require_usable
+from synth.excepting import Excepted, apply_exceptions
 from synth.files import refuse_existing, write_atomic
-from synth.generate import Generated, generate
+from synth.generate import generate
 from synth.model import Finding, Recording
-from synth.profile import dump_profile
 from synth.recording import load_recording
 from synth.wanted import Tightness
 
-PROFILE, CAPABILITIES = "seccomp.json", "capabilities.json"
+CAPABILITIES = "capabilities.json"
+OCI = "seccomp.oci.json"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line and the project file ask for."""
+
+    tightness: Tightness
+    baseline: str | None
+    service: str | None
+    emitters: tuple[str, ...]
+    consented: tuple[str, ...]
+    project: Config | None
+    config: Path | None
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -40,7 +64,8 @@ class Made:
 
     baseline: Baseline
     capabilities: Capabilities
-    generated: Generated
+    excepted: Excepted
+    deployment: Deployment
     findings: tuple[Finding, ...]
     texts: dict[str, str]
 
@@ -67,10 +92,27 @@ class Made:
 @click.option("--baseline", "baseline_name", metavar="NAME", help="Default profile to build on.")
 @click.option(
     "--service",
-    default="app",
-    show_default=True,
     metavar="NAME",
-    help="Service in the compose override.",
+    help="Service in the compose override; default: the project file's, or app.",
+)
+@click.option(
+    "--emit",
+    default="compose",
+    show_default=True,
+    metavar="LIST",
+    help=f"What to write for deployment: {', '.join(EMITTERS)}, or none.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Project file with exceptions and the service; default: seccomp-synth.toml if there.",
+)
+@click.option(
+    "--oci",
+    is_flag=True,
+    help="Write seccomp.oci.json too: the same filter, resolved for those who hand the file to a "
+    "runtime unread (Kubernetes, CRI-O, runc, crun).",
 )
 @click.option(
     "--allow-capability",
@@ -89,70 +131,79 @@ def synth(
     force: bool,
     tightness: str,
     baseline_name: str | None,
-    service: str,
+    service: str | None,
+    emit: str,
+    config: Path | None,
+    oci: bool,
     allow_capability: tuple[str, ...],
     allow_unhealthy: bool,
 ) -> int:
     """Make a minimal seccomp profile and capability list from recordings.
 
-    Writes seccomp.json, capabilities.json, compose.override.yaml and provenance.json. The
-    profile is never wider than the engine's default profile, and says why each call is in it.
+    Writes seccomp.json, capabilities.json, provenance.json and what --emit names. The profile is
+    never wider than the engine's default profile but by the project file's exceptions, and says
+    why each call is in it.
 
     \b
     Example:
       seccomp-synth synth tests.recording.json server.recording.json -o out/
+      seccomp-synth synth web.recording.json -o out/ --emit compose,kubernetes
     """
     _check_service(service)
+    emitters = parse_emitters(emit)
+    consented = capability_names(allow_capability, WHERE)
+    project = project_of(config)
     loaded = [load_recording(path) for path in recordings]
     require_usable(
         loaded, allow_unhealthy=allow_unhealthy, names=[str(path) for path in recordings]
     )
-    made = _make(
-        loaded,
-        Tightness(tightness),
-        baseline_name,
-        service,
-        capability_names(allow_capability, WHERE),
+    wishes = Wishes(
+        Tightness(tightness), baseline_name, service, emitters, consented, project, config, folder
     )
+    made = _make(loaded, wishes)
+    if oci:
+        made.texts[OCI] = made.deployment.oci
     _write(folder, made.texts, force=force)
-    _conclude(settings, made, folder, recordings)
+    _conclude(settings, made, wishes, recordings)
     if settings.verbosity > 0:
         _saturation(settings, loaded)
     return int(ExitCode.OK)
 
 
-def _make(
-    recordings: list[Recording],
-    tightness: Tightness,
-    baseline_name: str | None,
-    service: str,
-    consented: tuple[str, ...],
-) -> Made:
+def _make(recordings: list[Recording], wishes: Wishes) -> Made:
     evidence = combine(recordings)
-    baseline = load_baseline(baseline_name or recorded_baseline(evidence))
-    capabilities = derive_capabilities(evidence, consented=consented)
-    generated = generate(evidence, baseline.profile, capabilities.cap_add, tightness)
-    profile = dump_profile(generated.profile)
+    baseline = load_baseline(wishes.baseline or recorded_baseline(evidence))
+    capabilities = derive_capabilities(evidence, consented=wishes.consented)
+    generated = generate(evidence, baseline.profile, capabilities.cap_add, wishes.tightness)
+    exceptions = wishes.project.exceptions if wishes.project is not None else ()
+    excepted = apply_exceptions(generated, exceptions, today(os.environ))
+    generated = excepted.generated
     unsure = (*_unhealthy(evidence), *_without_start(recordings))
     findings = (*unsure, *generated.findings, *capabilities.findings)
+    deployment = deployment_of(
+        wishes.project,
+        wishes.service,
+        wishes.folder,
+        evidence,
+        generated,
+        capabilities.cap_add,
+    )
     texts = {
         CAPABILITIES: dump_capabilities(capabilities),
-        COMPOSE: compose_override(
-            service, capabilities.cap_add, no_new_privileges=evidence.no_new_privileges
-        ),
+        **emitted(deployment, wishes.emitters, evidence.arch),
         PROVENANCE: dump_provenance(
             baseline=baseline.name,
-            tightness=str(tightness),
+            tightness=str(wishes.tightness),
             recordings=evidence.digests,
-            profile_sha256=hashlib.sha256(profile.encode()).hexdigest(),
+            profile_sha256=hashlib.sha256(deployment.profile.encode()).hexdigest(),
             decisions=generated.decisions,
             findings=findings,
             environments=environments(recordings),
         ),
         # last: whoever finds a profile finds what belongs to it
-        PROFILE: profile,
+        PROFILE: deployment.profile,
     }
-    return Made(baseline, capabilities, generated, findings, texts)
+    return Made(baseline, capabilities, excepted, deployment, findings, texts)
 
 
 def _unhealthy(evidence: Evidence) -> tuple[Finding, ...]:
@@ -177,8 +228,8 @@ def _without_start(recordings: Sequence[Recording]) -> tuple[Finding, ...]:
     )
 
 
-def _check_service(service: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,128}", service):
+def _check_service(service: str | None) -> None:
+    if service is not None and not re.fullmatch(r"[A-Za-z0-9._-]{1,128}", service):
         raise UsageError(
             f"not a service name: {service[:80]!r}",
             where=WHERE,
@@ -191,7 +242,8 @@ def _write(folder: Path, texts: dict[str, str], *, force: bool) -> None:
     for name in texts:
         refuse_existing(folder / name, force=force)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        for parent in {(folder / name).parent for name in texts}:
+            parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
             f"cannot be made a folder ({error.strerror})",
@@ -214,8 +266,9 @@ def _saturation(settings: Settings, recordings: list[Recording]) -> None:
     )
 
 
-def _conclude(settings: Settings, made: Made, folder: Path, recordings: Sequence[Path]) -> None:
-    generated = made.generated
+def _conclude(settings: Settings, made: Made, wishes: Wishes, recordings: Sequence[Path]) -> None:
+    folder = wishes.folder
+    generated = made.excepted.generated
     difference = compare(
         generated.resolved, generated.baseline, arch=generated.resolved.target.arch
     )
@@ -224,6 +277,8 @@ def _conclude(settings: Settings, made: Made, folder: Path, recordings: Sequence
         f"{len(difference.removed)} removed, {len(difference.narrowed)} narrowed, "
         f"{len(difference.widened)} widened"
     )
+    if made.excepted.widened:
+        settings.warn(f"widened by exceptions: {', '.join(made.excepted.widened)}")
     granted = [name.removeprefix("CAP_") for name in made.capabilities.cap_add]
     settings.note(f"capabilities: {' '.join(granted) or 'none'} (after dropping all)")
     for finding in made.findings:
@@ -234,5 +289,9 @@ def _conclude(settings: Settings, made: Made, folder: Path, recordings: Sequence
         else:
             settings.note(f"note: {finding.subject}: {finding.message} [{finding.id}]", level=1)
     settings.note(f"wrote {', '.join(sorted(made.texts))} to {folder}")
+    if made.deployment.compose_files:
+        settings.note(f"to use it: {compose_command(made.deployment, 'up', '-d')}")
     following = ["seccomp-synth", "validate", *recordings, "--profile", folder / PROFILE]
+    if wishes.config is not None:
+        following += ["--config", wishes.config]
     settings.note(f"next: {shlex.join(str(one) for one in following)}")

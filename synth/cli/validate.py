@@ -16,10 +16,11 @@ from synth.cli.again import container_of, require_consent
 from synth.cli.attempts import judged_attempts, print_attempts
 from synth.cli.common import Settings, clean, pass_settings
 from synth.cli.compiled import offline_verdict
+from synth.cli.container_options import WHERE
 from synth.cli.engines import EngineChoice, engine_options
 from synth.cli.interrupts import terminated_as_interrupt
 from synth.cli.progress import Progress
-from synth.cli.record import WHERE
+from synth.cli.sources import recorded_container, source_options, typed_source
 from synth.config import capability_names
 from synth.errors import ExitCode, UsageError
 from synth.evidence import require_usable
@@ -98,6 +99,13 @@ class Inputs:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the replay (JSON).")
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @engine_options
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Project file with the container; default: seccomp-synth.toml if there.",
+)
+@source_options
 @pass_settings
 def validate(
     settings: Settings,
@@ -115,11 +123,16 @@ def validate(
     force: bool,
     engine: str | None,
     runtime: str | None,
+    config: Path | None,
+    compose: Path | None,
+    service: str | None,
+    devcontainer: Path | None,
 ) -> int:
     """Replay recorded workloads under a profile and name what it denies.
 
     Runs each workload in the same image with only the listed capabilities, proves that the
-    filter is in force, and compares exit status and output with the recorded runs.
+    filter is in force, and compares exit status and output with the recorded runs. Values and
+    host paths, which recordings do not keep, come from the project file or the options.
 
     \b
     Example:
@@ -155,10 +168,14 @@ def validate(
             if form == "text":
                 _print(settings, path, verdict)
             continue
-        require_consent(recording, capability_names(allow_capability, WHERE))
-        inputs = Inputs(recording, profile, dump_profile(profile), cap_add)
-        container = container_of(recording, env, mount)
+        source = config or typed_source(compose, service, devcontainer)
         choice = _choice(recording, engine, runtime)
+        known = recorded_container(source, recording.subject, settings, choice.name)
+        # what the project's own file asks for is the user's word, not the recording's
+        asked = known.cap_add if known is not None else ()
+        require_consent(recording, (*asked, *capability_names(allow_capability, WHERE)))
+        inputs = Inputs(recording, profile, dump_profile(profile), cap_add)
+        container = container_of(recording, env, mount, known)
         replayed, verdict = _validate(
             settings, inputs, choice, container, repeat, attempts=not no_attempts
         )

@@ -3,39 +3,76 @@
 from __future__ import annotations
 
 import io
+import shlex
 from collections.abc import Sequence
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.tag import Tag
 
+from synth.emit.deployment import Deployment
+
 FILE_NAME = "compose.override.yaml"
 
 _HEADER = """\
 Puts the seccomp profile and the capability list on the service {service!r}. Use it as
-  SECCOMP_PROFILE_DIR=FOLDER docker compose -f compose.yaml -f FOLDER/{file} up
-FOLDER is where seccomp.json is, seen from the project's folder. The lists replace those of the
-base file (!override: Compose 2.24.4 and later), which would otherwise be added to them."""
+  {command}
+The lists replace those of the base file (!override: Compose 2.24.4 and later), which would
+otherwise be added to them. The profile's name holds a digest: Compose recreates a container for
+another name, and does not notice another content."""
+
+_KNOWN = """\
+The path is relative to the folder of the first -f, or to --project-directory."""
+
+_UNKNOWN = """\
+FOLDER is where this file is, seen from the project's folder."""
 
 
-def compose_override(service: str, cap_add: Sequence[str], *, no_new_privileges: bool) -> str:
-    """Return the override as YAML; the same for the same input, wherever it is written."""
-    options = ["seccomp:${SECCOMP_PROFILE_DIR:-.}/seccomp.json"]
-    if no_new_privileges:
+def compose_override(deployment: Deployment) -> str:
+    """Return the override as YAML; the same for the same deployment."""
+    name = deployment.hashed_name
+    if deployment.profile_folder:
+        path = f"{deployment.profile_folder}/{name}".replace("$", "$$")
+    else:
+        path = f"${{SECCOMP_PROFILE_DIR:-.}}/{name}"
+    options = [f"seccomp:{path}"]
+    if deployment.no_new_privileges:
         options.append("no-new-privileges:true")
+    options += [one.replace("$", "$$") for one in deployment.kept_options]
     settings = CommentedMap()
     settings["privileged"] = False
     settings["cap_drop"] = _override(["ALL"])
-    settings["cap_add"] = _override([name.removeprefix("CAP_") for name in cap_add])
+    settings["cap_add"] = _override(deployment.bare_capabilities)
     settings["security_opt"] = _override(options)
-    document = CommentedMap({"services": CommentedMap({service: settings})})
-    document.yaml_set_start_comment(_HEADER.format(service=service, file=FILE_NAME))
+    document = CommentedMap({"services": CommentedMap({deployment.service: settings})})
+    document.yaml_set_start_comment(_header(deployment))
     writer = YAML()
     writer.width = 4096
     writer.indent(mapping=2, sequence=4, offset=2)
     text = io.StringIO()
     writer.dump(document, text)
     return text.getvalue()
+
+
+def compose_command(deployment: Deployment, *following: str) -> str:
+    """Return the command line that uses the override, from the project's folder."""
+    folder = deployment.profile_folder or "FOLDER"
+    words = ["docker", "compose"]
+    for file in deployment.compose_files or ("compose.yaml",):
+        words += ["-f", file]
+    words += ["-f", f"{folder.removeprefix('./')}/{FILE_NAME}", *following]
+    line = shlex.join(words)
+    return line if deployment.profile_folder else f"SECCOMP_PROFILE_DIR=FOLDER {line}"
+
+
+def _header(deployment: Deployment) -> str:
+    command = compose_command(deployment, "up", "-d")
+    text = _HEADER.format(service=deployment.service, command=command)
+    text += "\n" + (_KNOWN if deployment.profile_folder else _UNKNOWN)
+    # a path may hold anything; a line break would end the comment
+    return "\n".join(
+        "".join(one if " " <= one <= "~" else "?" for one in line) for line in text.split("\n")
+    )
 
 
 def _override(items: Sequence[str]) -> CommentedSeq:

@@ -340,3 +340,13 @@ def test_a_private_podman_goes_as_it_came(state: Path, tmp_path: Path, end: str)
             break
         time.sleep(0.1)
     assert traces([box, run]) == []
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_podman_applies_the_baseline_we_take_for_it(inside: Inside, runtime: str) -> None:
+    options = f"--engine podman --runtime {runtime} --image {BASE}"
+    same = inside(f"{SYNTH} baseline verify {options}")
+    assert same.stdout.splitlines()[-1] == "the same"
+    assert "podman-4.3" in same.stdout
+    other = inside(f"{SYNTH} baseline verify {options} --name docker-25.0", status=1)
+    assert "only the engine allows setns" in other.stdout

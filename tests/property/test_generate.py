@@ -12,6 +12,7 @@ from synth.evidence import Evidence, combine
 from synth.files import parse_json
 from synth.generate import Generated, generate
 from synth.model import Comparison, Recording, Target
+from synth.oci import to_oci
 from synth.profile import dump_profile
 from synth.profile_reader import parse_profile
 from synth.refusals import NEVER_FAMILIES
@@ -124,3 +125,24 @@ def test_the_profile_can_be_read_and_loaded(several: list[Recording], tightness:
         assert len(rule["comment"]) <= 400
         if not rule.get("args"):
             assert all(named.count(name) == 1 for name in rule["names"]), "one rule a name"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(recordings(), min_size=1, max_size=3), TIGHTNESS)
+def test_the_resolved_form_is_the_same_filter(
+    several: list[Recording], tightness: Tightness
+) -> None:
+    generated = made(combine(several), tightness)
+    text = dump_profile(to_oci(generated.profile, generated.resolved.target), "oci")
+    assert len(text) < 2**20
+    document = parse_json(text.encode(), where="x")
+    assert set(document) <= {"defaultAction", "defaultErrnoRet", "architectures", "syscalls"}
+    assert len(document["syscalls"]) <= 128
+    profile = parse_profile(document, where="x", dialect="kubernetes")
+    again = resolve(profile, Target("x86_64", frozenset(), (0, 0)))
+    before = generated.resolved
+    assert again.architectures == before.architectures
+    for name in again.names() | before.names():
+        assert witness(again.allowed(name), before.allowed(name)) is None, name
+        assert witness(before.allowed(name), again.allowed(name)) is None, name
+        assert again.refusal(name) == before.refusal(name)

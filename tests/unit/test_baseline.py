@@ -12,22 +12,26 @@ import pytest
 
 from synth.baseline import available, for_engine, load_baseline, newest, parse_baseline
 from synth.errors import DataError, UsageError
+from synth.files import parse_json
 from synth.model import Profile, Target
-from synth.profile import dump_profile, load_profile, parse_profile, resolve
+from synth.profile import dump_profile, parse_profile, resolve
+from synth.profile_problems import Problem
+from synth.profile_reader import ProfileReader
 from synth.syscalls import CAPABILITIES, DOCKER_DEFAULT_CAPABILITIES, SCMP_ARCHES, syscall_names
 
 REPO = Path(__file__).resolve().parents[2]
-UPSTREAM = REPO.parent / "shared" / "upstream" / "moby"
+UPSTREAM = REPO.parent / "shared" / "upstream"
 
 UPSTREAM_FILES = {
-    "docker-20.10": "docker-20.10.27.json",
-    "docker-20.10-debian": "debian-docker.io-20.10.24+dfsg1.json",
-    "docker-23.0": "docker-23.0.15.json",
-    "docker-24.0": "docker-24.0.9.json",
-    "docker-25.0": "docker-25.0.5.json",
-    "moby-profiles-0.1.0": "moby-profiles-0.1.0.json",
-    "moby-profiles-0.2.0": "moby-profiles-0.2.0.json",
-    "moby-profiles-0.2.3": "moby-profiles-0.2.3.json",
+    "docker-20.10": "moby/docker-20.10.27.json",
+    "docker-20.10-debian": "moby/debian-docker.io-20.10.24+dfsg1.json",
+    "docker-23.0": "moby/docker-23.0.15.json",
+    "docker-24.0": "moby/docker-24.0.9.json",
+    "docker-25.0": "moby/docker-25.0.5.json",
+    "moby-profiles-0.1.0": "moby/moby-profiles-0.1.0.json",
+    "moby-profiles-0.2.0": "moby/moby-profiles-0.2.0.json",
+    "moby-profiles-0.2.3": "moby/moby-profiles-0.2.3.json",
+    "podman-4.3": "containers-common-0.50.1.json",
 }
 
 TARGETS = [
@@ -43,6 +47,10 @@ TARGETS = [
 ]
 
 
+def refuse(problem: Problem) -> None:
+    raise problem.error("upstream")
+
+
 def test_every_baseline_is_known_here() -> None:
     assert available() == tuple(UPSTREAM_FILES)
 
@@ -53,7 +61,9 @@ def test_a_baseline_allows_what_the_engines_file_allows(name: str) -> None:
     path = UPSTREAM / UPSTREAM_FILES[name]
     baseline = load_baseline(name)
     assert dict(baseline.source)["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    original = load_profile(path)
+    document = parse_json(path.read_bytes(), where=name)
+    # as the engine reads it: the first of two contradicting rules wins
+    original = ProfileReader(baseline.engine, refuse).profile(document)
     for target in TARGETS:
         ours, theirs = resolve(baseline.profile, target), resolve(original, target)
         assert ours.default == theirs.default
@@ -97,7 +107,11 @@ VERSIONS = [
     ("25.0.0", "docker-25.0", True),
     ("26.1.5+dfsg1", "docker-25.0", True),
     ("28.1.1", "docker-25.0", True),
+    ("28.1.99", "docker-25.0", True),
     ("28.2.0", "moby-profiles-0.1.0", True),
+    ("28.5.2", "moby-profiles-0.1.0", True),
+    ("20.10.24+dfsg1-1+deb12u1", "docker-20.10-debian", False),
+    ("22.06.0-beta.0", "docker-20.10", True),
     ("29.0.0-rc.1", "moby-profiles-0.1.0", True),
     ("31.0", "moby-profiles-0.2.3", False),
     ("19.03.5", "docker-20.10", False),
@@ -114,8 +128,14 @@ def test_an_engine_version_picks_its_default(version: str, name: str, exact: boo
 
 
 def test_an_engine_without_baselines_gets_dockers_newest_and_is_told() -> None:
-    found = for_engine("podman", "4.3.1")
+    found = for_engine("containerd", "1.7")
     assert (found.name, found.exact) == (newest().name, False)
+
+
+def test_podman_picks_its_own_default() -> None:
+    for version, exact in (("4.3.1", True), ("4.9.3", False), ("5.4.0", False), ("3.0", False)):
+        found = for_engine("podman", version)
+        assert (found.name, found.exact) == ("podman-4.3", exact)
 
 
 def test_the_newest_is_the_last() -> None:

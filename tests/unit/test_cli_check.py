@@ -55,13 +55,13 @@ def test_inside(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_drift(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
+    before = {path.name: path.read_bytes() for path in (folder / "out").rglob("*.*")}
     assert typed(*CHECK, "--recording", "new.json") == 1
     out = capsys.readouterr().out
     assert out.startswith("No: drift: splice not in what was committed")
     assert "error[SS501] splice: splice is needed now" in out
     assert "\x1b" not in out
-    after = {path.name: path.read_bytes() for path in (folder / "out").iterdir()}
+    after = {path.name: path.read_bytes() for path in (folder / "out").rglob("*.*")}
     assert after.pop("seccomp.new.json") != before["seccomp.json"]
     assert after == before, "the committed files are as they were"
     shutil.move("out/seccomp.new.json", "out/seccomp.json")

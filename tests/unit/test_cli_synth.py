@@ -38,7 +38,9 @@ def save(path: Path, recording: Recording) -> Path:
 def test_all_four_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(folder / "a.json", builders.recording())
     assert typed("synth", "a.json", "-o", "out/") == 0
-    assert {path.name for path in (folder / "out").iterdir()} == FILES
+    assert {path.name for path in (folder / "out").iterdir()} == FILES | {"seccomp"}
+    (hashed,) = (folder / "out/seccomp").iterdir()
+    assert hashed.read_text() == (folder / "out/seccomp.json").read_text()
     out, err = capsys.readouterr()
     assert out == ""
     assert "next: seccomp-synth validate a.json --profile out/seccomp.json" in err

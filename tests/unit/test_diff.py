@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from synth.baseline import load_baseline
-from synth.diff import FINDINGS, Change, Difference, compare, findings
-from synth.model import Answer, Comparison, Profile, Rule, Target
+from synth.diff import FINDINGS, Change, Difference, compare, findings, gate_changes
+from synth.model import Answer, Comparison, Gate, Profile, Rule, Target
 from synth.profile import resolve
 from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES
 
@@ -170,3 +170,11 @@ def test_a_call_shows_the_arguments_that_matter(change: Change, text: str) -> No
 def test_ids_are_unique_and_have_a_severity() -> None:
     assert len({one for one, _, _ in FINDINGS}) == len(FINDINGS)
     assert {severity for _, severity, _ in FINDINGS} <= {"error", "warning", "note"}
+
+
+def test_a_default_that_allows_asks_for_no_capability() -> None:
+    gated = Rule(("mount",), ALLOW, includes=Gate(("CAP_SYS_ADMIN",)))
+    (one,) = gate_changes(profile(default=ALLOW), profile(gated), HOST)
+    assert (one.capability, one.change.name) == ("CAP_SYS_ADMIN", "mount")
+    assert gate_changes(profile(gated), profile(default=ALLOW), HOST) == ()
+    assert gate_changes(profile(gated), profile(gated), HOST) == ()

@@ -127,8 +127,9 @@ def test_from_files_to_a_profile(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert typed("combine", a, "-o", whole) == 2, "it is there already"
     assert typed("-q", "synth", whole, "-o", tmp_path / "one") == 0
     assert typed("-q", "synth", a, b, "-o", tmp_path / "many") == 0
-    for path in (tmp_path / "one").iterdir():
-        assert path.read_bytes() == (tmp_path / "many" / path.name).read_bytes()
+    for path in (tmp_path / "one").rglob("*.*"):
+        same = tmp_path / "many" / path.relative_to(tmp_path / "one")
+        assert path.read_bytes() == same.read_bytes()
     profile = tmp_path / "many" / "seccomp.json"
     assert typed("-q", "report", whole, "--profile", profile, "--verify") == 0
     assert typed("-q", "report", a, "--profile", profile, "--verify") == 1

@@ -1,0 +1,1 @@
+"""Read what a user's project says about its containers: compose files, devcontainers, builds."""
