@@ -182,6 +182,11 @@ class DockerEngine:
         """Yield the profile in the form that the engine takes: here its text."""
         yield profile
 
+    def put(self, container_id: str, archive: bytes) -> None:
+        """Unpack a tar archive at the root of a container; it need not have been started."""
+        with translated("copy into the container"):
+            self._api.put_archive(container_id, "/", archive)
+
     def start(self, container_id: str) -> None:
         """Start a container; raises ``HostError`` if the runtime fails or hangs."""
         with translated("start the container"):

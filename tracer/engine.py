@@ -88,6 +88,7 @@ class Engine(Protocol):
         replace_entrypoint: bool = False,
     ) -> str: ...
     def find(self, reference: str) -> Running: ...  # noqa: D102
+    def put(self, container_id: str, archive: bytes) -> None: ...  # noqa: D102
     def start(self, container_id: str) -> None: ...  # noqa: D102
     def attach(self, container_id: str, *, tty: bool) -> Iterator[tuple[int, bytes]]: ...  # noqa: D102
     def state(self, container_id: str) -> ContainerState: ...  # noqa: D102

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 import click
 
 from synth.capabilities import load_capabilities
+from synth.cli.again import container_of, require_consent
+from synth.cli.attempts import judged_attempts, print_attempts
 from synth.cli.common import Settings, clean, pass_settings
-from synth.cli.container_options import WHERE, parse_env_options
+from synth.cli.compiled import offline_verdict
+from synth.cli.container_options import WHERE
 from synth.cli.engines import EngineChoice, engine_options
 from synth.cli.interrupts import terminated_as_interrupt
 from synth.cli.progress import Progress
 from synth.cli.sources import recorded_container, source_options, typed_source
-from synth.config import capability_names, parse_mount
+from synth.config import capability_names
 from synth.errors import ExitCode, UsageError
 from synth.evidence import require_usable
 from synth.files import require_writable, write_atomic
@@ -27,7 +30,6 @@ from synth.model import Container, Finding, Profile, Recording, Replay, Run, Wor
 from synth.profile import dump_profile, load_profile
 from synth.recording import load_recording, recording_digest
 from synth.replay import dump_replay
-from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES
 from synth.verdict import Verdict, judge, needs_control
 
 if TYPE_CHECKING:
@@ -84,6 +86,16 @@ class Inputs:
     show_default=True,
     help="How to print the findings.",
 )
+@click.option(
+    "--offline",
+    is_flag=True,
+    help="Only hold the recorded calls against the filter: no root, kernel or engine needed.",
+)
+@click.option(
+    "--no-attempts",
+    is_flag=True,
+    help="Leave out trying the ways out of the container under the profile.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the replay (JSON).")
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @engine_options
@@ -105,6 +117,8 @@ def validate(
     mount: tuple[str, ...],
     allow_capability: tuple[str, ...],
     form: str,
+    offline: bool,
+    no_attempts: bool,
     output: Path | None,
     force: bool,
     engine: str | None,
@@ -133,6 +147,13 @@ def validate(
                 slug="bad-option",
                 fix="validate them one by one",
             )
+        if offline:
+            raise UsageError(
+                "--offline replays nothing that -o could write",
+                where=WHERE,
+                slug="bad-option",
+                fix="take one of them away; --format json prints the findings",
+            )
     profile = load_profile(profile_path)
     cap_add = _capabilities(settings, profile_path, capabilities_path)
     answers: list[bool] = []
@@ -140,15 +161,24 @@ def validate(
     for path in recordings:
         recording = load_recording(path)
         require_usable([recording], allow_unhealthy=True)
+        if offline:
+            verdict = offline_verdict(profile, recording, cap_add, settings)
+            findings += verdict.findings
+            answers.append(verdict.ok)
+            if form == "text":
+                _print(settings, path, verdict)
+            continue
         source = config or typed_source(compose, service, devcontainer)
         choice = _choice(recording, engine, runtime)
         known = recorded_container(source, recording.subject, settings, choice.name)
         # what the project's own file asks for is the user's word, not the recording's
         asked = known.cap_add if known is not None else ()
-        _require_consent(recording, (*asked, *capability_names(allow_capability, WHERE)))
+        require_consent(recording, (*asked, *capability_names(allow_capability, WHERE)))
         inputs = Inputs(recording, profile, dump_profile(profile), cap_add)
-        container = _container(recording, env, mount, known)
-        replayed, verdict = _validate(settings, inputs, choice, container, repeat)
+        container = container_of(recording, env, mount, known)
+        replayed, verdict = _validate(
+            settings, inputs, choice, container, repeat, attempts=not no_attempts
+        )
         if output is not None:
             write_atomic(output, dump_replay(replayed), force=force)
         findings += verdict.findings
@@ -174,7 +204,13 @@ def _choice(recording: Recording, engine: str | None, runtime: str | None) -> En
 
 
 def _validate(
-    settings: Settings, inputs: Inputs, choice: EngineChoice, container: Container, repeat: int
+    settings: Settings,
+    inputs: Inputs,
+    choice: EngineChoice,
+    container: Container,
+    repeat: int,
+    *,
+    attempts: bool,
 ) -> tuple[Replay, Verdict]:
     # imported here: needs Linux, and everything else must work without
     from tracer.connect import connect
@@ -196,14 +232,24 @@ def _validate(
             _require_image(engine, container)
             first = _as_replay(inputs, replay(engine, plan, progress))
             doubtful = needs_control(inputs.recording, first)
-            if not doubtful or first.partial:
-                return first, judge(inputs.recording, first)
-            settings.note(f"comparing again under the default: {', '.join(doubtful)}")
-            full = _with_controls(control, engine, plan, doubtful, first, progress)
-            return full, judge(inputs.recording, full)
+            if doubtful and not first.partial:
+                settings.note(f"comparing again under the default: {', '.join(doubtful)}")
+                first = _with_controls(control, engine, plan, doubtful, first, progress)
+            verdict = judge(inputs.recording, first)
+            if attempts and not first.partial and _ran(first):
+                found = judged_attempts(
+                    engine, plan, inputs.profile, inputs.recording, first.host.kernel, settings
+                )
+                verdict = replace(verdict, findings=(*verdict.findings, *found))
+            return first, verdict
     finally:
         progress.close()
         engine.close()
+
+
+def _ran(replayed: Replay) -> bool:
+    """Where no workload starts under the profile, nothing else will."""
+    return any(run.outcome != "not-started" for run in replayed.runs)
 
 
 def _with_controls(
@@ -243,81 +289,6 @@ def _capabilities(
         settings.warn(f"no {path}: capabilities stay as they were recorded")
         return None
     return load_capabilities(path)
-
-
-def _require_consent(recording: Recording, allowed: tuple[str, ...]) -> None:
-    """Refuse to grant, on a file's word alone, what Docker's default does not grant."""
-    asked = set(recording.subject.cap_add) - DOCKER_DEFAULT_CAPABILITIES - set(allowed)
-    if asked:
-        raise UsageError(
-            f"the recording asks for {', '.join(sorted(asked))}, which Docker's default lacks",
-            where=WHERE,
-            slug="capability-consent",
-            fix=f"if that is meant, add --allow-capability {min(asked)}",
-        )
-
-
-def _container(
-    recording: Recording,
-    env: tuple[str, ...],
-    mount: tuple[str, ...],
-    known: Container | None = None,
-) -> Container:
-    """Describe the recorded container again; values and host paths come from the user alone.
-
-    ``known`` is the project's container, if it is the one recorded.
-    """
-    if all(work.mode == "join" for work in recording.workloads):
-        raise UsageError(
-            "this recording joined a running container; what was typed there is not in it",
-            where=WHERE,
-            slug="nothing-to-replay",
-            fix="validate with a recording of workloads",
-        )
-    subject = recording.subject
-    environment = dict(parse_env_options(env))
-    mounts = tuple(parse_mount(text, WHERE, Path.cwd()) for text in mount)
-    if known is not None:
-        taken = {target for _, target, _ in mounts}
-        environment = {**dict(known.environment), **environment}
-        mounts += tuple(one for one in known.mounts if one[1] not in taken)
-    missing = [name for name in subject.environment if name not in environment]
-    if missing:
-        raise UsageError(
-            f"the recording used the variables {', '.join(missing)}, whose values it does not keep",
-            where=WHERE,
-            slug="missing-value",
-            fix=f"add -e {missing[0]}=VALUE",
-        )
-    unmounted = sorted(set(subject.mounts) - {target for _, target, _ in mounts})
-    if unmounted:
-        raise UsageError(
-            f"the recording had something mounted at {', '.join(unmounted)}",
-            where=WHERE,
-            slug="missing-value",
-            fix=f"add --mount SRC:{unmounted[0]}",
-        )
-    if known is not None:
-        return replace(
-            known,
-            image=subject.image_digest,
-            environment=tuple(sorted(environment.items())),
-            mounts=tuple(sorted(mounts)),
-        )
-    main = [work.command for work in recording.workloads if work.mode == "main"]
-    return Container(
-        image=subject.image_digest,
-        user=subject.user,
-        workdir=subject.workdir,
-        network=subject.network,
-        tty=subject.tty,
-        no_new_privileges=subject.no_new_privileges,
-        cap_add=subject.cap_add,
-        cap_drop=subject.cap_drop,
-        environment=tuple(sorted(environment.items())),
-        mounts=tuple(sorted(mounts)),
-        command=main[0] if main else Container(image="").command,
-    )
 
 
 def _workloads(recording: Recording, repeat: int) -> tuple[Workload, ...]:
@@ -365,6 +336,7 @@ def _print(settings: Settings, path: Path, verdict: Verdict) -> None:
         click.echo(clean(f"pass  {name}"))
     for name in verdict.failed:
         click.echo(clean(f"FAIL  {name}"))
+    print_attempts(verdict.findings)
     shown = ("error", "warning", "note") if settings.verbosity > 0 else ("error", "warning")
     for severity in shown:
         for finding in verdict.findings:

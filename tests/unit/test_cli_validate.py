@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from synth.cli import validate
+from synth.cli import again, validate
 from synth.errors import UsageError
 from synth.model import Profile, Recording, Rule, Workload
 from tests import builders
@@ -17,10 +17,10 @@ def test_host_paths_and_values_come_from_the_command_line(tmp_path: Path) -> Non
     subject = builders.subject(environment=("TOKEN",), mounts=("/data",))
     recording = builders.recording(subject=subject)
     with pytest.raises(UsageError, match="add -e TOKEN=VALUE"):
-        validate._container(recording, (), ())
+        again.container_of(recording, (), ())
     with pytest.raises(UsageError, match="add --mount SRC:/data"):
-        validate._container(recording, ("TOKEN=x",), ())
-    container = validate._container(recording, ("TOKEN=x",), (f"{tmp_path}:/data:ro",))
+        again.container_of(recording, ("TOKEN=x",), ())
+    container = again.container_of(recording, ("TOKEN=x",), (f"{tmp_path}:/data:ro",))
     assert container.environment == (("TOKEN", "x"),)
     assert container.mounts == ((str(tmp_path), "/data", "ro"),)
     assert container.image == subject.image_digest, "the same image, whatever its name is now"
@@ -30,10 +30,10 @@ def test_a_recording_cannot_ask_for_more_than_docker_grants() -> None:
     """The control run gives the container what the recording says that it had."""
     recording = builders.recording(subject=builders.subject(cap_add=("ALL", "CAP_SYS_ADMIN")))
     with pytest.raises(UsageError, match="asks for ALL, CAP_SYS_ADMIN"):
-        validate._require_consent(recording, ())
+        again.require_consent(recording, ())
     with pytest.raises(UsageError, match="asks for ALL"):
-        validate._require_consent(recording, ("CAP_SYS_ADMIN",))
-    validate._require_consent(builders.recording(), ())
+        again.require_consent(recording, ("CAP_SYS_ADMIN",))
+    again.require_consent(builders.recording(), ())
 
 
 def test_time_limits_follow_what_the_runs_took() -> None:

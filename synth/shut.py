@@ -1,0 +1,131 @@
+"""Judge what came of trying the ways out of a container under a profile.
+
+A pure function of three things: what the filter answers as it was compiled, what the engine's
+default answers, and what the kernel answered when each call was made.  A way out that stays open
+is fine only if the recording took it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from synth.evidence import Evidence
+from synth.model import Answer, Finding
+from synth.primitives import NAMESPACES, Attempt, Outcome, Tried
+from synth.profile_format import ALLOWING
+from synth.syscalls import errno_name
+
+SHUT, NOT_SHUT, WIDER, NEEDED, OPEN, UNTRIED = (
+    "SS211", "SS212", "SS213", "SS214", "SS215", "SS216",
+)  # fmt: skip
+
+EPERM, ENOSYS, SIGSYS, MAX_ERRNO = 1, 38, 31, 4095
+NAMESPACE_MASK = sum(NAMESPACES.values())
+LOW_HALF = 0xFFFF_FFFF
+
+# The argument that says which of a call's many purposes is meant.
+_PURPOSE = {"socket": 0, "socketpair": 0, "ioctl": 1, "personality": 0, "clone": 0, "unshare": 0}
+
+Decide = Callable[[Attempt], Answer]
+
+
+def judge_attempts(
+    attempts: Sequence[Attempt],
+    tried: Tried,
+    profile: Decide,
+    default: Decide,
+    evidence: Evidence,
+) -> tuple[Finding, ...]:
+    """Return one finding for each attempt, sorted.
+
+    ``profile`` and ``default`` answer as the compiled filters do.
+    """
+    answers = [profile(attempt) for attempt in attempts]
+    # a call of which some arguments are allowed is seen to pass, whichever was meant
+    partly = {
+        (one.arch, one.name)
+        for one, answer in zip(attempts, answers, strict=True)
+        if answer.action in ALLOWING
+    } | {(evidence.arch, "clone")}
+    findings = []
+    for attempt, answer, outcome in zip(attempts, answers, tried.outcomes, strict=True):
+        if answer.action in ALLOWING:
+            findings.append(_allowed(attempt, outcome, default(attempt), evidence))
+        else:
+            passed = (attempt.arch, attempt.name) in tried.reached - partly
+            findings.append(_refused(attempt, outcome, answer, passed=passed))
+    return tuple(sorted(findings))
+
+
+def is_needed(attempt: Attempt, evidence: Evidence) -> bool:
+    """Tell whether the recording took this way itself.
+
+    By the argument that says what for, where all its values are known; else by the name.
+    """
+    if attempt.arch != evidence.arch and attempt.name in ("getpid", "socketcall"):
+        return any(arch == attempt.arch for arch, _ in evidence.syscalls)
+    if (attempt.arch, attempt.name) not in evidence.syscalls:
+        return False
+    position = _PURPOSE.get(attempt.name)
+    known = None if position is None else evidence.known_values(attempt.name, position)
+    if position is None or known is None:
+        return True
+    wanted = attempt.arguments[position] & LOW_HALF
+    if attempt.name in ("clone", "unshare"):
+        return any(value & wanted & NAMESPACE_MASK for value in known)
+    return wanted in {value & LOW_HALF for value in known}
+
+
+def _allowed(
+    attempt: Attempt, outcome: Outcome | None, default: Answer, evidence: Evidence
+) -> Finding:
+    seen = (f"kernel: {_seen(outcome)}",)
+    subject = _subject(attempt)
+    if default.action not in ALLOWING:
+        message = f"open: {attempt.label}; the engine's default refuses it"
+        fix = "make the profile again with: seccomp-synth synth"
+        return Finding(WIDER, "error", subject, message, seen, fix)
+    if is_needed(attempt, evidence):
+        return Finding(NEEDED, "note", subject, f"open: {attempt.label}; the recording used it")
+    message = f"open: {attempt.label}; not recorded, open under the engine's default too"
+    return Finding(OPEN, "warning", subject, message, seen)
+
+
+def _refused(attempt: Attempt, outcome: Outcome | None, answer: Answer, *, passed: bool) -> Finding:
+    subject = _subject(attempt)
+    if outcome is None:
+        message = f"refused by the filter, not tried: {attempt.label}"
+        return Finding(UNTRIED, "note", subject, message)
+    if passed or not _is_refusal(outcome, answer):
+        message = f"let through though the filter refuses it as compiled: {attempt.label}"
+        fix = "see whether the engine puts another filter on: seccomp-synth doctor"
+        return Finding(NOT_SHUT, "error", subject, message, (f"kernel: {_seen(outcome)}",), fix)
+    return Finding(SHUT, "note", subject, f"refused with {_seen(outcome)}: {attempt.label}")
+
+
+def _is_refusal(outcome: Outcome, answer: Answer) -> bool:
+    if answer.action == "SCMP_ACT_ERRNO":
+        # Docker 20.10 answers EPERM whatever the default errno, and runc ENOSYS above the highest
+        # number that a profile names.  Where a call is allowed in part the arguments tried are
+        # such that the kernel itself answers neither.
+        return outcome.returned in (-answer.errno, -ENOSYS, -EPERM)
+    if answer.action in ("SCMP_ACT_TRACE", "SCMP_ACT_NOTIFY"):
+        return outcome.returned == -ENOSYS
+    return outcome.signal == SIGSYS
+
+
+def _seen(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "not tried"
+    if outcome.signal:
+        return "SIGSYS" if outcome.signal == SIGSYS else f"signal {outcome.signal}"
+    value = outcome.returned or 0
+    return errno_name(-value) if -MAX_ERRNO <= value < 0 else f"success ({value})"
+
+
+def _subject(attempt: Attempt) -> str:
+    arch = "" if attempt.arch in ("x86_64", "aarch64") else f"{attempt.arch} "
+    shown = list(attempt.arguments)
+    while shown and not shown[-1]:
+        shown.pop()
+    return f"{arch}{attempt.name}({', '.join(f'{value:#x}' for value in shown)})"
