@@ -71,6 +71,7 @@ def makers(cell: Cell, pid: int) -> list[tuple[str, Callable[[], Tracer]]]:
         ("ours", lambda: Ours("ours, syscalls only", cell, pid, syscalls_only=True)),
         ("ours", lambda: Ours("ours, everything", cell, pid)),
         ("ours", lambda: Ours("ours, everything, joined", cell, pid, joined=True)),
+        ("ours", lambda: Ours("ours, --evidence full", cell, pid, all_programs=True)),
         ("hook", lambda: Hook(programs, pid)),
         (
             "bpftrace",

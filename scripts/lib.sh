@@ -62,9 +62,10 @@ install_packages() {
 	command -v docker >/dev/null || apt_install docker-cli # newer releases have it apart
 }
 
-# What the tests take in addition: a compiler for known programs, an independent tracer, a second
+# What the tests take in addition: compilers and interpreters for known programs, an independent tracer,
 # engine with both runtimes.
-TEST_PACKAGES=(gcc libc6-dev musl-tools strace git libseccomp2 shellcheck podman crun runc iproute2)
+TEST_PACKAGES=(gcc libc6-dev musl-tools golang-go nodejs strace git libseccomp2 shellcheck podman crun
+	runc iproute2)
 
 # Make the virtual environment; `ensure_venv ''` for running, `ensure_venv '[dev]'` for testing.
 # A stamp makes repeats instant; it names the folder too, since a copied environment runs the

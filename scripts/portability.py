@@ -34,7 +34,8 @@ SHELL = {
     'c.executemany("insert into t values (?)", [(n,) for n in range(999)]); c.commit(); '
     'c.execute("vacuum")\'',
     "http": "set -e; cd /etc; python3 -m http.server --bind 127.0.0.1 8000 >/dev/null 2>&1 & "
-    "server=$!; until sleep 0.2 && curl -s -o /dev/null http://127.0.0.1:8000/; do :; done; "
+    "server=$!; n=0; until sleep 0.2 && curl -s -o /dev/null http://127.0.0.1:8000/; do "
+    "n=$((n + 1)); [ $n -lt 40 ]; done; "
     "curl -sf -o /dev/null http://127.0.0.1:8000/passwd; kill $server",
 }
 

@@ -94,6 +94,34 @@ FAMILIES = (
 )
 
 
+class Successor(NamedTuple):
+    """Calls that newer programs make (``newer``) for what older ones did with ``older``."""
+
+    older: frozenset[str]
+    newer: frozenset[str]
+    reason: str
+    grade: str
+
+
+SUCCESSORS = (
+    # cp of coreutils 9.10 preserves a mode through the descriptor it has
+    Successor(
+        frozenset({"chmod", "fchmodat", "fchmodat2"}),
+        frozenset({"fchmod"}),
+        "change the mode of an open file",
+        "A",
+    ),
+    # curl 8 wakes its loop with an eventfd and does not fall back
+    Successor(
+        frozenset({"pipe", "pipe2", "socketpair"}),
+        frozenset({"eventfd", "eventfd2"}),
+        "wake a loop with a counter, not a pipe",
+        "B",
+    ),
+)
+"""Seen when programs of Debian 12 and of sid were compared; they do not hold the other way."""
+
+
 def equivalents(names: frozenset[str]) -> dict[str, tuple[str, str]]:
     """Return the names that ``names`` stand for: name -> (one that was observed, reason).
 
@@ -106,4 +134,9 @@ def equivalents(names: frozenset[str]) -> dict[str, tuple[str, str]]:
             for name in sorted(family.members - names):
                 reason = f"{family.reason}, class {family.grade}"
                 found.setdefault(name, (min(observed), reason))
+    for one in SUCCESSORS:
+        observed = one.older & names
+        if observed:
+            for name in sorted(one.newer - names):
+                found.setdefault(name, (min(observed), f"{one.reason}, class {one.grade}"))
     return found

@@ -59,13 +59,22 @@ class Ours:
     """
 
     def __init__(
-        self, name: str, home: Cell, pid: int, *, syscalls_only: bool = False, joined: bool = False
+        self,
+        name: str,
+        home: Cell,
+        pid: int,
+        *,
+        syscalls_only: bool = False,
+        joined: bool = False,
+        all_programs: bool = False,
     ) -> None:
         self.name = name
         self.cell = home if joined else Cell(home.worker)
         self._home = home
         self._pid = pid
-        self._observer = Observer(frozenset({1, 38}), syscalls_only=syscalls_only)
+        self._observer = Observer(
+            frozenset({1, 38}), syscalls_only=syscalls_only, all_programs=all_programs
+        )
         if joined:
             self._watch, self._slot = home.join(self._observer)
         else:

@@ -125,7 +125,9 @@ def test_mkdir_fails_under_the_profile_of_ls(simple: Path, cli: Cli) -> None:
     options = ("--profile", profile, "--format", "json")
     document = json.loads(cli("validate", "mkdir.recording.json", *options, status=1).stdout)
     findings = parse_findings(document, where="stdout")
-    assert {(one.id, one.subject) for one in findings} == {("SS201", "mkdir"), ("SS204", "mkdir")}
+    # SS211 to SS216 are about the attempts to get out
+    about = {(one.id, one.subject) for one in findings if one.id < "SS211"}
+    assert about == {("SS201", "mkdir"), ("SS204", "mkdir")}
 
 
 @pytest.mark.parametrize("tightness", ["portable", "exact"])

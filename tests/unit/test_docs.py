@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from synth.equivalents import FAMILIES
+from synth.equivalents import FAMILIES, SUCCESSORS
 from synth.errors import ExitCode
 from synth.refusals import ESCAPES, FALLBACKS, OLDEST_NEW_NUMBER
 from synth.report.rules import RULES
@@ -81,6 +81,19 @@ def test_equivalents_are_the_codes() -> None:
     )
     documented = [(frozenset(quoted(names)), reason, grade) for names, reason, grade in rows]
     assert documented == [tuple(family) for family in FAMILIES]
+
+
+def test_successors_are_the_codes() -> None:
+    rows = re.findall(
+        r"^\| (`[^|]+) \| (`[^|]+) \| ([^|]+) \| ([AB]) \|$",
+        (ROOT / "docs/equivalents.md").read_text(),
+        re.MULTILINE,
+    )
+    documented = [
+        (frozenset(quoted(older)), frozenset(quoted(newer)), reason, grade)
+        for older, newer, reason, grade in rows
+    ]
+    assert documented == [tuple(one) for one in SUCCESSORS]
 
 
 def test_errnos_are_the_codes() -> None:
