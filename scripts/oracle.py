@@ -351,7 +351,7 @@ def main() -> int:
     engine = DockerEngine(engine_url(dict(os.environ)))
     remove_stale(engine)
     container = Container(IMAGE, network="none")
-    with Observer(DEFAULT_ERRNOS) as observer:
+    with Observer(DEFAULT_ERRNOS["docker"]) as observer:
         recorder = Recorder(options.folder, rows)
         result = Executor(engine, observer, container, None, recorder).execute(workloads)
         losses = observer.losses()
