@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import heapq
 import itertools
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,8 @@ class Observer:
         self._free_slots = list(range(MAX_SLOTS))
         self._free_containers = list(range(MAX_CONTAINERS))  # a heap: the first are the fastest
         self._started: dict[int, int] = {}
+        # Deleting what another thread stands on makes its walk through a map begin anew.
+        self._lock = threading.Lock()
         self._probes.attach()
 
     def __enter__(self) -> Observer:
@@ -147,10 +150,10 @@ class Observer:
     def give_back(self, slot: int) -> None:
         """Clear a slot's data and make it free."""
         names = ["firsts", "arguments", "argument_counts", "denials", "capabilities"]
-        for name in [*names, "programs"] if self._all_programs else names:
-            table = self.table(name)
-            for key in [key for key in table if key.slot == slot]:
-                del table[key]
+        with self._lock:
+            for name in [*names, "programs"] if self._all_programs else names:
+                table = self.table(name)
+                _delete(table, [key for key in table if key.slot == slot])
         words = slice(slot * WORDS, (slot + 1) * WORDS)
         for bitmap in (self.scope.workload, self.scope.runtime, self.scope.overflow):
             bitmap[words] = [0] * WORDS
@@ -159,8 +162,8 @@ class Observer:
     def forget(self, container: int) -> None:
         """Make a container's number free, with its cgroups."""
         table = self.table("cgroups")
-        for key in [key for key, value in table.items() if value.value == container]:
-            del table[key]
+        with self._lock:
+            _delete(table, [key for key, value in table.items() if value.value == container])
         wait_for_programs()  # one that has looked before may still keep what it found
         if container < MAX_NEAR:
             self.scope.near[container] = 0
@@ -173,6 +176,10 @@ class Observer:
 
     def read(self, slot: int) -> Observation:
         """Return what a slot holds."""
+        with self._lock:
+            return self._read(slot)
+
+    def _read(self, slot: int) -> Observation:
         run = self._bitmaps(slot)
         firsts = {
             (key.index, key.phase): (value.ns, decode.program_of(value.program))
@@ -199,6 +206,13 @@ class Observer:
         run = self._bitmaps(slot)
         seen = sum((a | b).bit_count() for a, b in zip(run.workload, run.runtime, strict=True))
         return Counts(seen, sum(1 for key in self.table("denials") if key.slot == slot))
+
+
+def _delete(table: Any, keys: list[Any]) -> None:
+    """Delete keys; one may be listed twice, or gone, since others delete while a map is walked."""
+    for key in keys:
+        with contextlib.suppress(KeyError):
+            del table[key]
 
 
 @dataclass(frozen=True)
