@@ -208,6 +208,33 @@ def _certainly_flat(content: bytes) -> bool:
     return not marks
 
 
+def write_all(
+    folder: Path,
+    texts: Mapping[str, str],
+    *,
+    force: bool,
+    fix: str = "name a writable folder",
+) -> None:
+    """Write ``texts`` (path in ``folder`` -> content) in their order, making folders as needed.
+
+    Raises ``UsageError`` before anything is written if one is there already, unless ``force``.
+    """
+    for name in texts:
+        refuse_existing(folder / name, force=force)
+    try:
+        for parent in {folder, *((folder / name).parent for name in texts)}:
+            parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot be made a folder ({error.strerror})",
+            where=str(folder),
+            slug="unwritable-output",
+            fix=fix,
+        ) from None
+    for name, text in texts.items():
+        write_atomic(folder / name, text, force=force)
+
+
 def check_depth(text: str, where: str) -> None:
     """Bound the nesting before the parser recurses: count brackets outside strings."""
     depth = 0

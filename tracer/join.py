@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from synth.errors import HostError, UsageError
@@ -108,10 +108,7 @@ class _Maker:
     workload: Workload
     observer: Observer
     watch: Watch
-    began: float = 0.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "began", time.monotonic())
+    began: float = field(default_factory=time.monotonic)
 
     def __call__(self, seen: Observation, *, partial: bool) -> Recording:
         nothing = OutputRecorder().digest()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from synth.cli.common import Settings
 from synth.config import slug
-from synth.errors import DataError, UsageError
-from synth.files import read_bounded, refuse_existing, write_atomic
+from synth.errors import DataError
+from synth.files import read_bounded, write_all
 from synth.report.attestation import File, result_statement, trace_statement
 from synth.report.inputs import Inputs, belonging
 from synth.verdict import judge
@@ -47,19 +47,7 @@ def attest(
             texts[_unused(texts, f"{_stem(name)}.test")] = result_statement(
                 subjects, replay, judge(recording_of, replay), configuration
             )
-    for name in texts:
-        refuse_existing(folder / name, force=force)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"cannot be made a folder ({error.strerror})",
-            where=str(folder),
-            slug="unwritable-output",
-            fix="name a writable folder",
-        ) from None
-    for name, text in texts.items():
-        write_atomic(folder / name, text, force=force)
+    write_all(folder, texts, force=force)
     settings.note(f"wrote {', '.join(texts)} to {folder}")
 
 

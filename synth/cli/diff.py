@@ -17,20 +17,17 @@ from synth.cli.difference import (
     fails,
 )
 from synth.cli.target import (
-    DEFAULT_KERNEL,
     container_capabilities,
     kernel_option,
     profile_arch,
+    target_options,
 )
 from synth.diff import compare_profiles, findings
 from synth.errors import DataError, ExitCode
 from synth.files import dump_json, load_json, refuse_existing, write_atomic
 from synth.model import Profile, Target
 from synth.profile import load_profile
-from synth.syscalls import (
-    DOCKER_DEFAULT_CAPABILITIES,
-    SCMP_ARCHES,
-)
+from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES
 
 DEFAULT_AGAINST = "docker-default"
 MAX_SIDE_FILE = 256 * 1024
@@ -62,20 +59,7 @@ MAX_SIDE_FILE = 256 * 1024
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.")
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
-@click.option(
-    "--kernel",
-    default=DEFAULT_KERNEL,
-    show_default=True,
-    metavar="X.Y",
-    help="Kernel that rules by kernel version are resolved for.",
-)
-@click.option("--arch", type=click.Choice(list(SCMP_ARCHES)), help="Default: the profile's first.")
-@click.option(
-    "--cap-add",
-    multiple=True,
-    metavar="CAP",
-    help="The container has this capability as well; capabilities.json is read if it is there.",
-)
+@target_options
 @pass_settings
 def diff(
     settings: Settings,

@@ -12,10 +12,10 @@ import click
 from synth.baseline import load_baseline, newest
 from synth.cli.common import Settings, clean, pass_settings
 from synth.cli.target import (
-    DEFAULT_KERNEL,
     container_capabilities,
     kernel_option,
     profile_arch,
+    target_options,
 )
 from synth.errors import ExitCode, UsageError
 from synth.explain import Asked, Decision, Explanation, RuleView, User
@@ -24,7 +24,7 @@ from synth.files import dump_json
 from synth.model import Target
 from synth.profile import load_profile
 from synth.recording import load_recording
-from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES, SCMP_ARCHES, is_known, suggest
+from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES, is_known, suggest
 
 COLUMNS = 100
 LABEL = 11
@@ -55,20 +55,7 @@ SCHEMA, SCHEMA_VERSION = "seccomp-synth/explanation", "1.0.0"
     default="text",
     show_default=True,
 )
-@click.option(
-    "--kernel",
-    default=DEFAULT_KERNEL,
-    show_default=True,
-    metavar="X.Y",
-    help="Kernel that rules by kernel version are resolved for.",
-)
-@click.option("--arch", type=click.Choice(list(SCMP_ARCHES)), help="Default: the profile's first.")
-@click.option(
-    "--cap-add",
-    multiple=True,
-    metavar="CAP",
-    help="The container has this capability as well; capabilities.json is read if it is there.",
-)
+@target_options
 @pass_settings
 def explain(
     settings: Settings,

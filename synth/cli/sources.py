@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synth.cli.common import Settings
+from synth.cli.container_options import WHERE
 from synth.config import DEFAULT_NAME, Config, ContainerSource, load_config, slug
 from synth.errors import DataError, UsageError
 from synth.files import parse_json
@@ -29,8 +30,6 @@ from synth.project.service import describe_service
 
 if TYPE_CHECKING:
     from tracer.engine import Engine, Image
-
-WHERE = "command line"
 
 
 def source_options(function: Callable[..., Any]) -> Callable[..., Any]:

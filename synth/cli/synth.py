@@ -40,7 +40,7 @@ from synth.environment import environments
 from synth.errors import ExitCode, UsageError
 from synth.evidence import Evidence, combine, recorded_baseline, require_usable
 from synth.excepting import Excepted, apply_exceptions
-from synth.files import refuse_existing, write_atomic
+from synth.files import write_all
 from synth.generate import Generated, generate
 from synth.model import Finding, Recording
 from synth.recording import load_recording
@@ -192,7 +192,7 @@ def synth(
     made = _make(loaded, wishes)
     if oci:
         made.texts[OCI] = made.deployment.oci
-    _write(folder, made.texts, force=force)
+    write_all(folder, made.texts, force=force, fix="name a writable folder with -o")
     _conclude(settings, made, wishes, recordings)
     if settings.verbosity > 0:
         _saturation(settings, loaded)
@@ -298,23 +298,6 @@ def _check_service(service: str | None) -> None:
             slug="bad-option",
             fix="use letters, digits, '.', '_' and '-'",
         )
-
-
-def _write(folder: Path, texts: dict[str, str], *, force: bool) -> None:
-    for name in texts:
-        refuse_existing(folder / name, force=force)
-    try:
-        for parent in {(folder / name).parent for name in texts}:
-            parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"cannot be made a folder ({error.strerror})",
-            where=str(folder),
-            slug="unwritable-output",
-            fix="name a writable folder with -o",
-        ) from None
-    for name, text in texts.items():
-        write_atomic(folder / name, text, force=force)
 
 
 def _saturation(settings: Settings, recordings: list[Recording]) -> None:

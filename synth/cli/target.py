@@ -3,17 +3,50 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import click
 
 from synth.capabilities import load_capabilities
 from synth.cli.common import Settings
 from synth.config import capability_names
 from synth.errors import UsageError
 from synth.model import Profile
-from synth.syscalls import CAPABILITIES, DOCKER_DEFAULT_CAPABILITIES, arch_of_scmp
+from synth.syscalls import CAPABILITIES, DOCKER_DEFAULT_CAPABILITIES, SCMP_ARCHES, arch_of_scmp
 
 DEFAULT_KERNEL = "6.1"
 """Old enough to be everywhere; Docker's rules by kernel ask for 4.8."""
+
+
+def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say for which kernel, architecture and capabilities to resolve."""
+    for option in reversed(
+        (
+            click.option(
+                "--kernel",
+                default=DEFAULT_KERNEL,
+                show_default=True,
+                metavar="X.Y",
+                help="Kernel that rules by kernel version are resolved for.",
+            ),
+            click.option(
+                "--arch",
+                type=click.Choice(list(SCMP_ARCHES)),
+                help="Default: the profile's first.",
+            ),
+            click.option(
+                "--cap-add",
+                multiple=True,
+                metavar="CAP",
+                help="The container has this capability as well; capabilities.json is read if it "
+                "is there.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
 
 
 def container_capabilities(
