@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from synth.cli.main import main
 from synth.profile import dump_profile, load_profile
 from synth.recording import dump_recording, recording_digest
 from synth.replay import dump_replay
@@ -23,13 +22,7 @@ from synth.report.attestation import (
 )
 from synth.verdict import judge
 from tests import builders, reports
-
-
-def typed(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main([str(one) for one in arguments])
-    assert isinstance(stop.value.code, int)
-    return stop.value.code
+from tests.command import typed
 
 
 def sha256(path: Path) -> str:

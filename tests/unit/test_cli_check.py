@@ -10,20 +10,13 @@ from pathlib import Path
 import pytest
 
 from synth.cli import check as module
-from synth.cli.main import main
 from synth.errors import WorkloadError
 from synth.model import Recording
 from synth.recording import dump_recording, load_recording
 from tests import builders
+from tests.command import typed
 
 SAMPLE = Path(__file__).parents[1] / "data" / "recording-1.0.0.json"
-
-
-def typed(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main([str(one) for one in arguments])
-    assert isinstance(stop.value.code, int)
-    return stop.value.code
 
 
 @pytest.fixture

@@ -11,18 +11,11 @@ from typing import Any
 import pytest
 
 from synth.baseline import load_baseline
-from synth.cli.main import main
 from synth.model import Profile, Rule
 from synth.profile import dump_profile
+from tests.command import typed
 
 MAP = (("SCMP_ARCH_X86_64", ()),)
-
-
-def typed(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main([str(one) for one in arguments])
-    assert isinstance(stop.value.code, int)
-    return stop.value.code
 
 
 def save(path: Path, *names: str) -> Path:

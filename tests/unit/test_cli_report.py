@@ -8,21 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from synth.cli.main import main
 from synth.profile import dump_profile, load_profile
 from synth.recording import load_recording, recording_digest
 from synth.replay import dump_replay
 from tests import reports
+from tests.command import typed
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "data" / "recording-1.0.0.json"
-
-
-def typed(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main([str(one) for one in arguments])
-    assert isinstance(stop.value.code, int)
-    return stop.value.code
 
 
 @pytest.fixture

@@ -9,19 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from synth.cli.main import main
 from synth.model import CapabilityUse, Health, Recording
 from synth.recording import dump_recording
 from tests import builders
+from tests.command import typed
 
 FILES = {"seccomp.json", "capabilities.json", "compose.override.yaml", "provenance.json"}
-
-
-def typed(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main([str(one) for one in arguments])
-    assert isinstance(stop.value.code, int)
-    return stop.value.code
 
 
 @pytest.fixture

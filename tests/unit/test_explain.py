@@ -9,25 +9,18 @@ from pathlib import Path
 import pytest
 
 from synth.baseline import load_baseline, newest
-from synth.cli.main import main
 from synth.explain import Asked, condition_text, explain
 from synth.knowledge import description, refusing, risk
 from synth.model import Comparison, Gate, Profile, Rule, Target
 from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES, is_known, syscall_names
 from tests import builders
+from tests.command import typed
 
 ROOT = Path(__file__).parents[2]
 DATA = json.loads((ROOT / "synth/data/explanations.json").read_text())
 HOST = Target("x86_64", DOCKER_DEFAULT_CAPABILITIES, (6, 1))
 PORTABLE = ROOT / "tests/golden/portable/seccomp.json"
 SAMPLE = ROOT / "tests/data/recording-1.0.0.json"
-
-
-def typed(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main([str(one) for one in arguments])
-    assert isinstance(stop.value.code, int)
-    return stop.value.code
 
 
 def profile(*rules: Rule) -> Profile:

@@ -8,22 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from synth.cli.main import main
 from synth.document import check_document
 from synth.errors import DataError
 from synth.merge import SEVERAL, merge_recordings
 from synth.model import Filter, Health, Recording, Workload
 from synth.recording import dump_recording, load_recording, recording_digest
 from tests import builders
+from tests.command import typed
 
 SAMPLE = Path(__file__).parents[1] / "data" / "recording-1.0.0.json"
-
-
-def typed(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as stop:
-        main([str(one) for one in arguments])
-    assert isinstance(stop.value.code, int)
-    return stop.value.code
 
 
 def of(*calls: str, **changes: object) -> Recording:
