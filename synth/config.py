@@ -16,6 +16,7 @@ from synth.exceptions import SyscallException, read_exceptions
 from synth.files import parse_json, read_bounded
 from synth.model import Container, Workload
 from synth.syscalls import CAPABILITIES
+from synth.workloads import check_masks, command_of, read_workload
 
 DEFAULT_NAME = "seccomp-synth.toml"
 MAX_CONFIG_BYTES = 1024 * 1024
@@ -57,6 +58,7 @@ class Config:
     """A project file's content.  ``name`` is the folder's unless the file says another.
 
     ``engine`` is ``docker``, ``podman`` or empty: what is there.
+    ``masks`` are regular expressions: what they match does not count when outputs are compared.
     With a ``source`` the container is what that says, changed by the names in ``changed``, whose
     values ``container`` has.  ``unconfined``: the source runs it without a filter.
     """
@@ -69,6 +71,7 @@ class Config:
     changed: frozenset[str] = frozenset()
     exceptions: tuple[SyscallException, ...] = ()
     unconfined: bool = False
+    masks: tuple[str, ...] = ()
 
     def applied(self, base: Container) -> Container:
         """Return the source's container with what the project file says put over it."""
@@ -99,7 +102,7 @@ def parse_config(content: bytes, path: Path) -> Config:
         raise _bad(str(path), f"not valid TOML ({error})") from None
     _check_schema(document, str(path))
     name = document.get("name") or slug(path.resolve().parent.name)
-    workloads = tuple(_workload(entry) for entry in document["workload"])
+    workloads = tuple(read_workload(entry, str(path)) for entry in document["workload"])
     names = [workload.name for workload in workloads]
     for one in names:
         if names.count(one) > 1:
@@ -116,6 +119,7 @@ def parse_config(content: bytes, path: Path) -> Config:
         source,
         frozenset(table) & _CHANGES if source else frozenset(),
         read_exceptions(document.get("exception", []), str(path)),
+        masks=check_masks(document.get("masks", ()), str(path)),
     )
 
 
@@ -212,23 +216,8 @@ def _container(table: dict[str, Any], path: Path) -> Container:
         mounts=tuple(
             sorted(parse_mount(text, where, path.parent) for text in table.get("mounts", ()))
         ),
-        command=_command(table.get("command", ["sleep", "infinity"])),
+        command=command_of(table.get("command", ["sleep", "infinity"])),
     )
-
-
-def _workload(table: dict[str, Any]) -> Workload:
-    return Workload(
-        name=table["name"],
-        command=_command(table["run"]),
-        mode=table.get("mode", "run"),
-        timeout_s=float(table.get("timeout", 300.0)),
-        repeat=table.get("repeat", 1),
-        expected_exit=table.get("expected_exit", 0),
-    )
-
-
-def _command(value: str | list[str]) -> tuple[str, ...]:
-    return ("sh", "-c", value) if isinstance(value, str) else tuple(value)
 
 
 def _check_schema(document: dict[str, Any], where: str) -> None:

@@ -13,8 +13,9 @@ Phase = Literal["runtime", "workload"]
 """``runtime``: the container runtime's own calls between filter and execve; else ``workload``."""
 
 Arch = Literal["x86_64", "x86", "x32", "aarch64", "arm"]
-Mode = Literal["run", "exec", "main", "join"]
+Mode = Literal["run", "exec", "probe", "main", "join"]
 """``run``: a container of its own; ``exec``: ``docker exec`` in one long-running container;
+``probe``: an HTTP request to that container's own process, made from inside its network;
 ``main``: that container's own process, recorded as a run of its own;
 ``join``: a container that ran already, recorded for a while."""
 
@@ -97,10 +98,20 @@ class OutputDigest:
 
 
 @dataclass(frozen=True, slots=True)
+class FileDigest:
+    """What a file of the container held when a run ended; ``None`` if there was none."""
+
+    path: str
+    digest: OutputDigest | None
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """A command to run in the container, as the user defined it.
 
-    ``command`` is an argument vector, never a shell line of ours.  ``timeout_s`` in seconds.
+    ``command`` is an argument vector, never a shell line of ours; of a probe it is
+    ``("GET", URL)``, and ``expected_exit`` the HTTP status.  ``timeout_s`` in seconds.  ``files``
+    are paths in the container, of files or folders, that tell one result from another.
     """
 
     name: str
@@ -109,6 +120,7 @@ class Workload:
     timeout_s: float = 300.0
     repeat: int = 1
     expected_exit: int = 0
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +155,8 @@ class Container:
 class Run:
     """One execution of one workload and all that was seen of it.
 
-    ``exit_status`` is ``None`` when the run was ended by us (timeout, interrupt).
+    ``exit_status`` is ``None`` when the run was ended by us (timeout, interrupt); of a probe it
+    is the HTTP status, and ``stdout`` the answer.
     ``outcome``: ``ok``, ``failed`` (another exit status than expected), ``timeout``,
     ``not-started`` or ``interrupted``.
     """
@@ -159,6 +172,7 @@ class Run:
     arguments: tuple[ArgumentUse, ...] = ()
     denials: tuple[Denial, ...] = ()
     capabilities: tuple[CapabilityUse, ...] = ()
+    files: tuple[FileDigest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,25 +375,3 @@ class Finding:
     message: str
     evidence: tuple[str, ...] = ()
     fix: str = ""
-
-
-# ---------------------------------------------------------------- replays
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """The runs of recorded workloads under a profile.
-
-    ``controls`` are runs of the same workloads under the recorded filter and capabilities, made
-    only where an output differed, to tell a difference from noise.  ``recording_sha256`` and
-    ``profile_sha256`` are of the files' canonical texts.
-    """
-
-    recording_sha256: str
-    profile_sha256: str
-    cap_add: tuple[str, ...]
-    host: Host
-    health: Health
-    runs: tuple[Run, ...]
-    controls: tuple[Run, ...] = ()
-    partial: bool = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from synth.model import Answer
 from synth.syscalls import syscall_number
 
 Arguments = tuple[int, int, int, int, int, int]
@@ -73,6 +74,21 @@ class Tried(NamedTuple):
     outcomes: tuple[Outcome | None, ...]
     reached: frozenset[tuple[str, str]]
     losses: tuple[str, ...] = ()
+
+
+class Attempted(NamedTuple):
+    """One attempt with all that there is to judge it by.
+
+    ``profile`` and ``default`` are what the two filters answer as compiled; ``outcome`` is what
+    the kernel answered, ``None`` if it was not asked; ``reached``: a call of that name was seen
+    to pass the filter.
+    """
+
+    attempt: Attempt
+    profile: Answer
+    default: Answer
+    outcome: Outcome | None
+    reached: bool
 
 
 def attempts(arch: str) -> tuple[Attempt, ...]:

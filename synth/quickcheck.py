@@ -154,7 +154,7 @@ def _object(schema: Schema, name: str) -> Check:
             if known is not None:
                 if not known(one):
                     return False
-            elif not key.isascii() or not other(one):
+            elif not isinstance(key, str) or not key.isascii() or not other(one):
                 return False
         return True
 

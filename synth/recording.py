@@ -1,4 +1,4 @@
-"""Write and read recordings; the format is ``synth/schemas/recording-1.2.0.json``."""
+"""Write and read recordings; the format is ``synth/schemas/recording-1.3.0.json``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from synth.document import bad_document, check_document, compact_json
 from synth.files import load_json
 from synth.model import Filter, Recording, Source, Subject, Workload
+from synth.probe import probe_problem
 from synth.wire import (
     check_arches,
     check_capability_names,
@@ -23,10 +24,11 @@ from synth.wire import (
 )
 
 SCHEMA = "seccomp-synth/recording"
-SCHEMA_VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
+SCHEMA_VERSIONS = ("1.0.0", "1.1.0", "1.2.0", "1.3.0")
 # 1.0.0: first
 # 1.1.0: mode "join"; "others" of a syscall; up to 20,000 runs
 # 1.2.0: "sources" of a combined recording
+# 1.3.0: "files" of a workload and of a run; mode "probe"
 
 MAX_RUNS_1_0 = 4096
 
@@ -46,7 +48,7 @@ def _text(recording: Recording, version: str) -> str:
         "probes": list(recording.probes),
         "health": health_to(recording.health),
         "partial": recording.partial,
-        "workloads": [_plain(workload) for workload in recording.workloads],
+        "workloads": [_workload_to(workload) for workload in recording.workloads],
         "runs": [run_to(run) for run in recording.runs],
     }
     if recording.sources:
@@ -99,6 +101,8 @@ def recording_digest(recording: Recording) -> str:
 
 
 def _oldest(recording: Recording) -> str:
+    if any(work.files or work.mode == "probe" for work in recording.workloads):
+        return "1.3.0"
     if recording.sources:
         return "1.2.0"
     joined = any(workload.mode == "join" for workload in recording.workloads)
@@ -137,9 +141,18 @@ def _subject_from(value: dict[str, Any]) -> Subject:
     return Subject(**fields)
 
 
+def _workload_to(workload: Workload) -> dict[str, Any]:
+    value = _plain(workload)
+    if not workload.files:  # older versions do not know them
+        del value["files"]
+    return value
+
+
 def _workload_from(value: dict[str, Any], where: str) -> Workload:
     if not math.isfinite(value["timeout_s"]):
         raise bad_document("a time limit that is not a number", where)
+    if value["mode"] == "probe" and (problem := probe_problem(value["command"])):
+        raise bad_document(f"a probe that cannot be made: {problem}", where)
     return Workload(
         name=value["name"],
         command=tuple(value["command"]),
@@ -147,6 +160,7 @@ def _workload_from(value: dict[str, Any], where: str) -> Workload:
         timeout_s=float(value["timeout_s"]),
         repeat=int(value["repeat"]),
         expected_exit=int(value["expected_exit"]),
+        files=tuple(value.get("files", ())),
     )
 
 

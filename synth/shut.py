@@ -1,17 +1,17 @@
 """Judge what came of trying the ways out of a container under a profile.
 
-A pure function of three things: what the filter answers as it was compiled, what the engine's
-default answers, and what the kernel answered when each call was made.  A way out that stays open
-is fine only if the recording took it.
+A pure function of a replay's attempts and the evidence: what the filter answers as it was
+compiled, what the engine's default answers, what the kernel answered when each call was
+made.  A way out that stays open is fine only if the recording took it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from synth.evidence import Evidence
 from synth.model import Answer, Finding
-from synth.primitives import NAMESPACES, Attempt, Outcome, Tried
+from synth.primitives import NAMESPACES, Attempt, Attempted, Outcome
 from synth.profile_format import ALLOWING
 from synth.syscalls import errno_name
 
@@ -26,34 +26,21 @@ LOW_HALF = 0xFFFF_FFFF
 # The argument that says which of a call's many purposes is meant.
 _PURPOSE = {"socket": 0, "socketpair": 0, "ioctl": 1, "personality": 0, "clone": 0, "unshare": 0}
 
-Decide = Callable[[Attempt], Answer]
 
-
-def judge_attempts(
-    attempts: Sequence[Attempt],
-    tried: Tried,
-    profile: Decide,
-    default: Decide,
-    evidence: Evidence,
-) -> tuple[Finding, ...]:
-    """Return one finding for each attempt, sorted.
-
-    ``profile`` and ``default`` answer as the compiled filters do.
-    """
-    answers = [profile(attempt) for attempt in attempts]
+def judge_attempts(tried: Sequence[Attempted], evidence: Evidence) -> tuple[Finding, ...]:
+    """Return one finding for each attempt, sorted."""
     # a call of which some arguments are allowed is seen to pass, whichever was meant
     partly = {
-        (one.arch, one.name)
-        for one, answer in zip(attempts, answers, strict=True)
-        if answer.action in ALLOWING
+        (one.attempt.arch, one.attempt.name) for one in tried if one.profile.action in ALLOWING
     } | {(evidence.arch, "clone")}
     findings = []
-    for attempt, answer, outcome in zip(attempts, answers, tried.outcomes, strict=True):
-        if answer.action in ALLOWING:
-            findings.append(_allowed(attempt, outcome, default(attempt), evidence))
+    for one in tried:
+        attempt = one.attempt
+        if one.profile.action in ALLOWING:
+            findings.append(_allowed(attempt, one.outcome, one.default, evidence))
         else:
-            passed = (attempt.arch, attempt.name) in tried.reached - partly
-            findings.append(_refused(attempt, outcome, answer, passed=passed))
+            passed = one.reached and (attempt.arch, attempt.name) not in partly
+            findings.append(_refused(attempt, one.outcome, one.profile, passed=passed))
     return tuple(sorted(findings))
 
 

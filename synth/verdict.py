@@ -1,34 +1,48 @@
 """Judge a replay: did each workload do the same under the profile, and what was it refused.
 
 A pure function of the recording and the replay.  An exit status alone is no verdict: scripts
-swallow failures, so output counts as much.  A difference is noise where nothing was refused, or
-where it is also there between two runs under the recorded filter.
+swallow failures, so output, files and answers count as much.  A difference is noise where it is
+also there between two runs under the baseline, or where nothing was refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from synth.model import Denial, Finding, OutputDigest, Recording, Replay, Run
-from synth.syscalls import errno_name
+from synth.compare import DIFFERENT, SAME, compare_run
+from synth.denials import (
+    BASELINE,
+    DIFFERS,
+    FAILED,
+    TOLERATED,
+    Attributed,
+    attribute,
+    describe,
+    new_denials,
+)
+from synth.evidence import combine
+from synth.model import Denial, Finding, Recording, Run
+from synth.replay import Replay
+from synth.shut import judge_attempts
 
-FAILED, NOT_STARTED, NOT_LIVE = "SS201", "SS202", "SS203"
-REFUSED, TOLERATED, REFUSED_ANYWAY = "SS204", "SS205", "SS206"
-DIFFERS, VARIES, CAPABILITY_LOST = "SS207", "SS208", "SS209"
-UNHEALTHY = "SS210"
-
-SAME, NUMBERS, UNSTABLE, DIFFERENT, UNDECIDED = "same", "numbers", "unstable", "different", "?"
-ENOUGH_CONTROLS = 2
+FAILS, NOT_STARTED, NOT_LIVE = "SS201", "SS202", "SS203"
+REFUSED, UNNOTICED, REFUSED_ANYWAY = "SS204", "SS205", "SS206"
+CHANGED, VARIES, CAPABILITY_LOST = "SS207", "SS208", "SS209"
+UNHEALTHY, FAILS_ANYWAY, MISSING = "SS210", "SS219", "SS220"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer and its reasons.  ``passed`` names the workloads without an error."""
+    """The answer and its reasons.
+
+    ``passed`` names the workloads without an error, ``denials`` are all refusals, attributed.
+    """
 
     findings: tuple[Finding, ...]
     passed: tuple[str, ...]
     failed: tuple[str, ...]
+    denials: tuple[Attributed, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -36,72 +50,89 @@ class Verdict:
         return not self.failed and not any(one.severity == "error" for one in self.findings)
 
 
+@dataclass(frozen=True)
+class _Workload:
+    """One workload's runs: under the profile, beside them, and when it was recorded."""
+
+    name: str
+    mode: str
+    runs: tuple[Run, ...]
+    controls: tuple[Run, ...]
+    recorded: tuple[Run, ...]
+
+    @property
+    def known(self) -> tuple[Run, ...]:
+        """All runs under the baseline."""
+        return (*self.recorded, *self.controls)
+
+
 def judge(recording: Recording, replay: Replay) -> Verdict:
-    """Compare a replay with what was recorded."""
+    """Compare a replay with the baseline's runs, old and new."""
     findings: list[Finding] = []
+    denials: list[Attributed] = []
     names = sorted({run.workload for run in replay.runs})
+    modes = {work.name: work.mode for work in recording.workloads}
     for name in names:
-        recorded = [run for run in recording.runs if run.workload == name]
-        controls = [run for run in replay.controls if run.workload == name]
-        for run in replay.runs:
-            if run.workload == name:
-                findings += _judge_run(run, recorded, controls, replay)
+        sides = (replay.runs, replay.controls, recording.runs)
+        work = _Workload(name, modes.get(name, "run"), *(_of(name, runs) for runs in sides))
+        found, attributed = _judge_workload(work, replay)
+        findings += found
+        denials += attributed
+    findings += _left_out(recording, replay, names)
     findings += [
         Finding(UNHEALTHY, "error", "replay", problem) for problem in replay.health.problems
     ]
+    if replay.attempts:
+        findings += judge_attempts(replay.attempts, combine([recording]))
     unique = sorted(set(findings))
     failed = sorted({one.subject for one in unique if one.severity == "error"} & set(names))
-    return Verdict(tuple(unique), tuple(n for n in names if n not in failed), tuple(failed))
+    passed = tuple(name for name in names if name not in failed)
+    return Verdict(tuple(unique), passed, tuple(failed), tuple(sorted(denials)))
 
 
-def needs_control(recording: Recording, replay: Replay) -> tuple[str, ...]:
-    """Name the workloads whose output differs where something was refused: noise, or damage?"""
-    names = set()
-    for run in replay.runs:
-        known = [one for one in recording.runs if one.workload == run.workload]
-        results = [
-            _compare([getattr(one, stream) for one in known], [], getattr(run, stream))
-            for stream in ("stdout", "stderr")
-        ]
-        if run.outcome == "ok" and _may_be_damaged(run, known, replay) and results != [SAME, SAME]:
-            names.add(run.workload)
-    return tuple(sorted(names))
+def _of(name: str, runs: Sequence[Run]) -> tuple[Run, ...]:
+    return tuple(run for run in runs if run.workload == name)
 
 
-def new_denials(run: Run, known: Iterable[Run]) -> tuple[Denial, ...]:
-    """Return the refusals of a run that the recorded runs of its workload did not meet."""
-    before = {(one.arch, one.name, one.arguments) for other in known for one in other.denials}
-    return tuple(one for one in run.denials if (one.arch, one.name, one.arguments) not in before)
-
-
-def _judge_run(
-    run: Run, recorded: Sequence[Run], controls: Sequence[Run], replay: Replay
-) -> list[Finding]:
-    denials = new_denials(run, [*recorded, *controls])
-    lost = _lost_capabilities(run, recorded)
-    findings = [*_liveness(run), *_outcome(run, denials)]
-    if not findings:
-        findings += _outputs(run, recorded, controls, replay)
-    broken = any(one.severity == "error" for one in findings)
-    used = {(use.arch, use.name) for other in recorded for use in other.syscalls}
-    findings += [_denial(run, one, broken=broken, used=used) for one in denials]
-    findings += [_refused_anyway(run, one) for one in run.denials if one not in denials]
-    findings += [
-        Finding(
-            CAPABILITY_LOST,
-            "note" if not broken else "warning",
-            run.workload,
-            f"{name} was used when recorded and not in the replay",
-            fix="see whether capabilities.json grants it",
-        )
-        for name in lost
+def _left_out(recording: Recording, replay: Replay, names: Sequence[str]) -> list[Finding]:
+    """A workload that was not replayed has not passed; an interrupted replay says so itself."""
+    if replay.partial:
+        return []
+    wanted = {work.name for work in recording.workloads if work.mode not in ("main", "join")}
+    return [
+        Finding(MISSING, "error", name, "was recorded and not replayed", fix="validate again")
+        for name in sorted(wanted - set(names))
     ]
-    return findings
+
+
+def _judge_workload(
+    work: _Workload, replay: Replay
+) -> tuple[list[Finding], tuple[Attributed, ...]]:
+    findings: list[Finding] = []
+    effects: list[tuple[Run, str]] = []
+    for run in work.runs:
+        found, effect = _judge_run(run, work, replay)
+        findings += found
+        effects.append((run, effect))
+    attributed = attribute(work.name, effects, work.known)
+    findings += [_denial_finding(one, used=_used(one.denial, work)) for one in attributed]
+    findings += _lost_findings(work, broken=any(effect != TOLERATED for _, effect in effects))
+    return findings, attributed
+
+
+def _judge_run(run: Run, work: _Workload, replay: Replay) -> tuple[list[Finding], str]:
+    """Return the findings of one run, and what it did to the workload."""
+    failures = [*_liveness(run), *_outcome(run, work)]
+    if failures:
+        return failures, FAILED
+    differences = _differences(run, work, replay)
+    broken = any(one.severity == "error" for one in differences)
+    return differences, DIFFERS if broken else TOLERATED
 
 
 def _liveness(run: Run) -> list[Finding]:
     """The kernel side counts only calls under a filter: none means that there was no filter."""
-    if run.syscalls or run.denials or run.outcome in ("not-started", "interrupted"):
+    if run.syscalls or run.denials or run.outcome in ("not-started", "interrupted", "timeout"):
         return []
     return [
         Finding(
@@ -109,123 +140,126 @@ def _liveness(run: Run) -> list[Finding]:
             "error",
             run.workload,
             "no call was seen under a seccomp filter: the profile was not in force",
-            fix="check the profile with: seccomp-synth diff",
+            fix="check the profile with: seccomp-synth lint",
         )
     ]
 
 
-def _outcome(run: Run, denials: Sequence[Denial]) -> list[Finding]:
-    evidence = tuple(sorted({_describe(one) for one in denials}))
+def _outcome(run: Run, work: _Workload) -> list[Finding]:
+    if run.outcome in ("ok", "interrupted"):
+        return []
+    if work.controls and all(one.outcome == run.outcome for one in work.controls):
+        message = f"ends as {run.outcome} under the baseline too: nothing can be said of it"
+        fix = "mend the workload or its surroundings, then validate again"
+        return [Finding(FAILS_ANYWAY, "error", run.workload, message, (), fix)]
+    added = new_denials(run, work.known)
+    evidence = tuple(sorted({describe(one) for one in added}))
     if run.outcome == "not-started":
         message = "the container or command did not start under the profile"
-        if not denials:
+        if not added:
             message = "did not start, though nothing was refused: see the engine's message"
         return [Finding(NOT_STARTED, "error", run.workload, message, evidence)]
     if run.outcome == "timeout":
         message = "did not end in time under the profile and was killed"
-        return [Finding(FAILED, "error", run.workload, message, evidence)]
-    if run.outcome == "failed":
-        how = "by itself" if run.exit_status is None else f"with exit status {run.exit_status}"
-        message = f"ended {how} under the profile"
-        return [Finding(FAILED, "error", run.workload, message, evidence)]
-    return []
+        return [Finding(FAILS, "error", run.workload, message, evidence)]
+    how = "by itself" if run.exit_status is None else f"with exit status {run.exit_status}"
+    if work.mode == "probe":
+        how = f"with HTTP status {run.exit_status}" if run.exit_status else "without an answer"
+    return [Finding(FAILS, "error", run.workload, f"ended {how} under the profile", evidence)]
 
 
-def _may_be_damaged(run: Run, recorded: Sequence[Run], replay: Replay) -> bool:
+def _may_be_damaged(run: Run, work: _Workload, replay: Replay) -> bool:
     """Tell whether profile or capabilities can have changed what a run did.
 
     They can do so only by refusing (or by refusing with another errno), and every refusal is
     seen: as a denial, as a capability that is no longer used.  Not surely where the argument
     values were too many to keep, or where the kernel does not show capability checks.
     """
-    before = {(one.arch, one.name, one.errno, one.arguments) for r in recorded for one in r.denials}
+    before = {(d.arch, d.name, d.errno, d.arguments) for one in work.known for d in one.denials}
     return (
         replay.health.capabilities != "recorded"
         or any(seen.overflow for seen in run.arguments)
-        or bool(_lost_capabilities(run, recorded))
+        or bool(_lost_capabilities(run, work))
         or any((d.arch, d.name, d.errno, d.arguments) not in before for d in run.denials)
     )
 
 
-def _outputs(
-    run: Run, recorded: Sequence[Run], controls: Sequence[Run], replay: Replay
-) -> list[Finding]:
-    damaged = _may_be_damaged(run, [*recorded, *controls], replay)
+def _differences(run: Run, work: _Workload, replay: Replay) -> list[Finding]:
     findings = []
-    for stream in ("stdout", "stderr"):
-        known = [getattr(one, stream) for one in recorded]
-        again = [getattr(one, stream) for one in controls]
-        result = _compare(known, again, getattr(run, stream))
+    damaged = _may_be_damaged(run, work, replay)
+    for what, result in compare_run(run, work.controls, work.recorded):
         if result == SAME:
             continue
-        if damaged and result in (DIFFERENT, NUMBERS):
-            message = f"{stream} differs from the recorded runs, with the same exit status"
-            findings.append(Finding(DIFFERS, "error", run.workload, message))
-        elif damaged:
-            message = f"{stream} varies between runs under the default too; not compared"
+        if result != DIFFERENT:
+            message = f"{what} varies between runs under the baseline too: noise, not compared"
             findings.append(Finding(VARIES, "note", run.workload, message))
+        elif damaged:
+            message = f"{what} differs from the baseline's, with the same exit status"
+            findings.append(Finding(CHANGED, "error", run.workload, message))
         else:
-            message = f"{stream} differs, but nothing was refused: it varies by itself"
+            message = f"{what} differs, but nothing was refused: it varies by itself"
             findings.append(Finding(VARIES, "note", run.workload, message))
     return findings
 
 
-def _compare(
-    recorded: Sequence[OutputDigest], controls: Sequence[OutputDigest], now: OutputDigest
-) -> str:
-    """Compare one stream with all runs under the recorded filter, old and new."""
-    before = [*recorded, *controls]
-    if any(now.sha256 == one.sha256 for one in before):
-        return SAME
-    if any(now.shape == one.shape for one in before):
-        return NUMBERS
-    if len(controls) < ENOUGH_CONTROLS:
-        return UNDECIDED if not controls else DIFFERENT
-    if len({one.shape for one in before}) > 1:
-        return UNSTABLE
-    return DIFFERENT
-
-
-def _lost_capabilities(run: Run, recorded: Sequence[Run]) -> tuple[str, ...]:
-    before = {use.name for other in recorded for use in other.capabilities}
+def _lost_capabilities(run: Run, work: _Workload) -> tuple[str, ...]:
+    before = {use.name for one in work.known for use in one.capabilities}
     return tuple(sorted(before - {use.name for use in run.capabilities}))
 
 
-def _denial(run: Run, denial: Denial, *, broken: bool, used: set[tuple[str, str]]) -> Finding:
-    """A refusal that the profile adds.  A call that the recording used must not be refused, even
-    where no one noticed: a lock's time limit or a descriptor leak is not seen in an output."""
-    if broken or (denial.arch, denial.name) in used:
-        return Finding(
-            REFUSED,
-            "error",
-            run.workload,
-            _describe(denial),
-            fix=f"allow {denial.name} (record this workload and run synth again)",
+def _lost_findings(work: _Workload, *, broken: bool) -> list[Finding]:
+    lost = {name for run in work.runs for name in _lost_capabilities(run, work)}
+    return [
+        Finding(
+            CAPABILITY_LOST,
+            "warning" if broken else "note",
+            work.name,
+            f"{name} is used under the baseline and was not in the replay",
+            fix="see whether capabilities.json grants it",
         )
-    return Finding(
-        TOLERATED,
-        "warning",
-        run.workload,
-        f"{_describe(denial)}; the workload went on as before",
-        fix=f"record this workload again if it needs {denial.name}",
-    )
+        for name in sorted(lost)
+    ]
 
 
-def _refused_anyway(run: Run, denial: Denial) -> Finding:
-    return Finding(
-        REFUSED_ANYWAY,
-        "note",
-        run.workload,
-        f"{_describe(denial)}, as when it was recorded",
-    )
+def _used(denial: Denial, work: _Workload) -> bool:
+    """Tell whether the recording made the call that was refused, or may have made it."""
+    wanted = {(index, mask & value) for index, mask, value in denial.arguments}
+    for run in work.recorded:
+        if not any((use.arch, use.name) == (denial.arch, denial.name) for use in run.syscalls):
+            continue
+        kept = [one for one in run.arguments if (one.arch, one.name) == (denial.arch, denial.name)]
+        fields = {index for one in kept for index, _ in one.fields}
+        asked = {index for index, _ in wanted}
+        if not wanted or any(one.overflow for one in kept) or not asked <= fields:
+            return True
+        for one in kept:
+            places = [index for index, _ in one.fields]
+            if any(wanted <= set(zip(places, values, strict=True)) for values in one.values):
+                return True
+    return False
 
 
-def _describe(denial: Denial) -> str:
-    answer = errno_name(denial.errno) if denial.errno else "killed by SIGSYS"
-    values = ", ".join(f"argument {index}: {value:#x}" for index, _, value in denial.arguments)
-    arch = "" if denial.arch in ("x86_64", "aarch64") else f"{denial.arch} "
-    return (
-        f"{arch}{denial.name}{f' ({values})' if values else ''} refused with {answer}"
-        f" to {denial.program or '?'}"
-        f"{' (the container runtime)' if denial.phase == 'runtime' else ''}"
-    )
+def _denial_finding(one: Attributed, *, used: bool) -> Finding:
+    """Report a refusal.
+
+    A call that the recording used must not be refused, even where no one noticed: a lock's time
+    limit or a descriptor leak is not seen in an output.
+    """
+    denial = one.denial
+    what = f"{describe(denial)}, {_times(one)}"
+    if one.effect == BASELINE:
+        message = f"{what}, as under the baseline"
+        return Finding(REFUSED_ANYWAY, "note", one.workload, message)
+    if one.effect == TOLERATED and not used:
+        message = f"{what}; tolerated: the workload went on as before"
+        fix = f"record this workload again if it needs {denial.name}"
+        return Finding(UNNOTICED, "warning", one.workload, message, (), fix)
+    how = {FAILED: "the workload failed", DIFFERS: "its output differs silently"}
+    message = f"{what}; {how.get(one.effect, 'not noticed, but the recording used it')}"
+    fix = f"allow {denial.name} (record this workload and run synth again)"
+    return Finding(REFUSED, "error", one.workload, message, (), fix)
+
+
+def _times(one: Attributed) -> str:
+    count = one.denial.count
+    return f"{count} time{'s' if count != 1 else ''} in {one.runs} of {one.of} runs"

@@ -16,6 +16,7 @@ from synth.model import (
     ArgumentUse,
     CapabilityUse,
     Denial,
+    FileDigest,
     Health,
     Host,
     OutputDigest,
@@ -30,7 +31,7 @@ FOREIGN = {"x86_64": ("x86", "x32"), "aarch64": ("arm",)}
 
 def run_to(run: Run) -> dict[str, Any]:
     """Return a run as a JSON value, everything in canonical order."""
-    return {
+    value = {
         "workload": run.workload,
         "index": run.index,
         "outcome": run.outcome,
@@ -43,6 +44,12 @@ def run_to(run: Run) -> dict[str, Any]:
         "denials": [_denial_to(denial) for denial in sorted(run.denials)],
         "capabilities": [_capability_to(use) for use in sorted(run.capabilities)],
     }
+    if run.files:  # older versions do not know them
+        value["files"] = [
+            {"path": one.path, "digest": None if one.digest is None else _digest_to(one.digest)}
+            for one in run.files
+        ]
+    return value
 
 
 def run_from(value: dict[str, Any], *, where: str) -> Run:
@@ -60,6 +67,7 @@ def run_from(value: dict[str, Any], *, where: str) -> Run:
         arguments=_arguments_from(value["arguments"], place),
         denials=_denials_from(value["denials"], place),
         capabilities=_capabilities_from(value["capabilities"], place),
+        files=_files_from(value.get("files", ()), place),
     )
 
 
@@ -117,6 +125,17 @@ def _digest_to(digest: OutputDigest) -> dict[str, Any]:
 
 def _digest_from(value: dict[str, Any]) -> OutputDigest:
     return OutputDigest(int(value["size"]), value["sha256"], value["shape"])
+
+
+def _files_from(values: Sequence[dict[str, Any]], where: str) -> tuple[FileDigest, ...]:
+    files = tuple(
+        FileDigest(
+            value["path"], None if value["digest"] is None else _digest_from(value["digest"])
+        )
+        for value in values
+    )
+    check_unique([one.path for one in files], "file", where)
+    return files
 
 
 def _syscall_to(use: SyscallUse) -> dict[str, Any]:

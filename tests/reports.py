@@ -17,12 +17,12 @@ from synth.model import (
     Health,
     Profile,
     Recording,
-    Replay,
     Rule,
     Workload,
 )
 from synth.profile import dump_profile
 from synth.recording import recording_digest
+from synth.replay import Replay
 from synth.report.build import build
 from synth.report.inputs import Inputs
 from synth.report.model import Report

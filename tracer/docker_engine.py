@@ -21,6 +21,7 @@ import requests.exceptions
 from synth.errors import HostError, UsageError
 from synth.model import Container
 from tracer.creation import host_options, image_of, no_image, process_options
+from tracer.docker_found import running_of
 from tracer.engine import STDERR, STDOUT, ContainerState, EngineInfo, EngineTimeout, Image, Running
 
 TIMEOUT_S = 30
@@ -175,7 +176,7 @@ class DockerEngine:
                 slug="no-container",
                 fix="start it, or record its image",
             )
-        return _running(found)
+        return running_of(found)
 
     @contextmanager
     def _profile(self, profile: str | None) -> Iterator[str | None]:
@@ -186,6 +187,17 @@ class DockerEngine:
         """Unpack a tar archive at the root of a container; it need not have been started."""
         with translated("copy into the container"):
             self._api.put_archive(container_id, "/", archive)
+
+    def fetch(self, container_id: str, path: str) -> Iterator[bytes] | None:
+        """Return a tar archive of a container's file or folder; ``None`` if there is none."""
+        try:
+            with translated("copy out of the container"):
+                stream, _ = self._api.get_archive(container_id, path)
+        except docker.errors.APIError as error:
+            if error.status_code in (404, 409):
+                return None
+            raise
+        return _pieces(stream)
 
     def start(self, container_id: str) -> None:
         """Start a container; raises ``HostError`` if the runtime fails or hangs."""
@@ -307,46 +319,9 @@ def engine_url(environment: Mapping[str, str]) -> str:
     return str(host) if host and str(host).startswith(("unix:", "tcp:", "ssh:")) else DEFAULT_SOCKET
 
 
-def _running(found: dict[str, Any]) -> Running:
-    config, host = found["Config"], found["HostConfig"]
-    options = [str(one) for one in host.get("SecurityOpt") or []]
-    # the last one counts; ":" is the old separator
-    profiles = [one[8:] for one in options if one.startswith(("seccomp=", "seccomp:"))]
-    profile = profiles[-1] if profiles and profiles[-1] != "builtin" else None
-    network = str(host.get("NetworkMode") or "default")
-    mounts = found.get("Mounts") or []
-    return Running(
-        str(found["Id"]),
-        str(found["Name"]).removeprefix("/"),
-        int(found["State"]["Pid"]),
-        Container(
-            image=str(config["Image"]),
-            user=str(config.get("User") or ""),
-            workdir=str(config.get("WorkingDir") or ""),
-            network=network,
-            tty=bool(config.get("Tty")),
-            no_new_privileges=any(
-                one.startswith("no-new-privileges") and not one.endswith("false") for one in options
-            ),
-            cap_add=_capabilities(host.get("CapAdd")),
-            cap_drop=_capabilities(host.get("CapDrop")),
-            environment=tuple((str(one).partition("=")[0], "") for one in config.get("Env") or []),
-            mounts=tuple(
-                (str(one.get("Source")), str(one["Destination"]), "rw" if one.get("RW") else "ro")
-                for one in mounts
-            ),
-        ),
-        Image(str(found["Image"]), ""),
-        profile,
-    )
-
-
-def _capabilities(names: Any) -> tuple[str, ...]:
-    """Return capabilities as we spell them; the engine takes them without prefix as well."""
-    upper = [str(name).upper() for name in names or []]
-    return tuple(
-        name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}" for name in upper
-    )
+def _pieces(stream: Any) -> Iterator[bytes]:
+    with translated("copy out of the container"):
+        yield from stream
 
 
 def _streams(stream: Any, *, tty: bool) -> Iterator[tuple[int, bytes]]:

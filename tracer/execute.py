@@ -8,14 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from synth.model import Container, Run, Workload
+from synth.model import Container, FileDigest, Run, Workload
 from tracer import cgroups
+from tracer.asking import run_probe
 from tracer.engine import Engine
 from tracer.observe import Counts, Observation, Observer, Watch
+from tracer.output import Masks
+from tracer.results import file_digests
 from tracer.workload import Ending, created, run_container, run_exec, start
 
 SETTLED_AFTER = 2
 """Polls without a new syscall after which a main process counts as started."""
+
+INSIDE = ("exec", "probe")
+"""The modes of workloads that happen in a container that runs already."""
 
 MAIN = "main"
 """Name of the run that stands for the long-running container's own process."""
@@ -43,36 +49,38 @@ class Execution:
 
 @dataclass
 class Executor:
-    """Run workloads in ``container`` under ``profile`` (seccomp JSON; ``None``: the default)."""
+    """Run workloads in ``container`` under ``profile`` (seccomp JSON; ``None``: the default).
+
+    ``masks``: what does not count where outputs and files are digested.
+    """
 
     engine: Engine
     observer: Observer
     container: Container
     profile: str | None
     events: Events
+    masks: Masks = ()
     result: Execution = field(default_factory=Execution)
 
     def execute(self, workloads: tuple[Workload, ...]) -> Execution:
         """Run every workload as often as it says; an interrupt keeps what there is.
 
-        First those in containers of their own, then those exec'd into one container.  Ends with
+        First those in containers of their own, then those in one container.  Ends with
         ``finishing``: from then on an interrupt would only lose what there is.
         """
         try:
             for workload in workloads:
-                if workload.mode == "run":
+                if workload.mode not in INSIDE:
                     for index in range(workload.repeat):
-                        self._run(workload, index)
-            execs = tuple(workload for workload in workloads if workload.mode == "exec")
-            if execs:
-                self._run_execs(execs)
-            self.events.finishing()
+                        self.run(workload, index)
+            self.run_inside(tuple(work for work in workloads if work.mode in INSIDE))
         except KeyboardInterrupt:
             self.result.partial = True
-            self.events.finishing()
+        self.events.finishing()
         return self.result
 
-    def _run(self, workload: Workload, index: int) -> None:
+    def run(self, workload: Workload, index: int) -> None:
+        """Run a workload in a container of its own."""
         with created(
             self.engine, self.container, workload.command, profile=self.profile
         ) as container_id:
@@ -90,12 +98,16 @@ class Executor:
                         output=self.events.output,
                         tick=tick,
                     ),
+                    lambda: self._files(container_id, workload),
                 )
                 self._check(watch, workload.name)
             finally:
                 watch.close()
 
-    def _run_execs(self, workloads: tuple[Workload, ...]) -> None:
+    def run_inside(self, workloads: tuple[Workload, ...], index: int = 0) -> None:
+        """Run workloads in one container beside its own process; repeats count from ``index``."""
+        if not workloads:
+            return
         main = Workload(MAIN, self.container.command, mode="main")
         with created(
             self.engine,
@@ -106,25 +118,30 @@ class Executor:
         ) as container_id:
             watch = self.observer.watch(container_id)
             try:
-                self._run_main(watch, container_id, main, workloads)
+                self._run_main(watch, container_id, main, workloads, index)
                 self._check(watch, MAIN)
             finally:
                 watch.close()
 
     def _run_main(
-        self, watch: Watch, container_id: str, main: Workload, workloads: tuple[Workload, ...]
+        self,
+        watch: Watch,
+        container_id: str,
+        main: Workload,
+        workloads: tuple[Workload, ...],
+        index: int,
     ) -> None:
-        """Record the container's own process, with the exec'd workloads as runs in between."""
+        """Record the container's own process, with the other workloads as runs in between."""
         ending = Ending()
         slot = watch.begin()
-        self.events.started(main, 0)
+        self.events.started(main, index)
         began = time.monotonic()
         pump = start(self.engine, container_id, ending, tty=self.container.tty, output=None)
         if pump is not None and ending.outcome != "not-started":
             self._locate(watch, container_id)
             _settle(watch, slot)
             try:
-                self._exec_all(watch, container_id, workloads)
+                self._inside_all(watch, container_id, workloads, index)
             finally:
                 watch.resume(slot)
                 if not self.engine.state(container_id).running:
@@ -132,7 +149,7 @@ class Executor:
                 self.engine.kill(container_id)
                 pump.join(1)
         ending.duration_ms = round((time.monotonic() - began) * 1000, 1)
-        self._finish(main, 0, ending, watch.end(slot))
+        self._finish(main, index, ending, watch.end(slot))
 
     def _locate(self, watch: Watch, container_id: str) -> None:
         """Runs that begin from now on meet live threads, in calls that began before."""
@@ -140,22 +157,37 @@ class Executor:
         if folder is not None:
             watch.running_in(folder)
 
-    def _exec_all(self, watch: Watch, container_id: str, workloads: tuple[Workload, ...]) -> None:
+    def _inside_all(
+        self, watch: Watch, container_id: str, workloads: tuple[Workload, ...], first: int
+    ) -> None:
         for workload in workloads:
-            for index in range(workload.repeat):
+            for index in range(first, first + workload.repeat):
                 self._drive(
                     watch,
                     workload,
                     index,
-                    lambda tick, workload=workload: run_exec(  # type: ignore[misc]
-                        self.engine,
-                        container_id,
-                        self.container,
-                        workload,
-                        output=self.events.output,
-                        tick=tick,
+                    lambda tick, workload=workload: self._inside(  # type: ignore[misc]
+                        container_id, workload, tick
+                    ),
+                    lambda workload=workload: self._files(  # type: ignore[misc]
+                        container_id, workload
                     ),
                 )
+
+    def _inside(self, container_id: str, workload: Workload, tick: Callable[[], None]) -> Ending:
+        if workload.mode == "probe":
+            return run_probe(self.engine.state(container_id).pid, workload, tick=tick)
+        return run_exec(
+            self.engine,
+            container_id,
+            self.container,
+            workload,
+            output=self.events.output,
+            tick=tick,
+        )
+
+    def _files(self, container_id: str, workload: Workload) -> tuple[FileDigest, ...]:
+        return file_digests(self.engine, container_id, workload.files, self.masks)
 
     def _drive(
         self,
@@ -163,6 +195,7 @@ class Executor:
         workload: Workload,
         index: int,
         run: Callable[[Callable[[], None]], Ending],
+        files: Callable[[], tuple[FileDigest, ...]],
     ) -> None:
         """Record one run; an interrupt keeps what it did so far and is passed on."""
         slot = watch.begin()
@@ -177,10 +210,16 @@ class Executor:
         except KeyboardInterrupt:
             self._finish(workload, index, Ending(outcome="interrupted"), watch.end(slot))
             raise
-        self._finish(workload, index, ending, watch.end(slot))
+        observation = watch.end(slot)
+        self._finish(workload, index, ending, observation, files())
 
     def _finish(
-        self, workload: Workload, index: int, ending: Ending, observation: Observation
+        self,
+        workload: Workload,
+        index: int,
+        ending: Ending,
+        observation: Observation,
+        files: tuple[FileDigest, ...] = (),
     ) -> None:
         run = Run(
             workload.name,
@@ -188,12 +227,13 @@ class Executor:
             ending.outcome,
             ending.exit_status,
             ending.duration_ms,
-            ending.stdout.digest(),
-            ending.stderr.digest(),
+            ending.stdout.digest(self.masks),
+            ending.stderr.digest(self.masks),
             observation.syscalls,
             observation.arguments,
             observation.denials,
             observation.capabilities,
+            files,
         )
         self.result.runs.append(run)
         self.events.finished(run, ending.message, ending.stderr.tail)

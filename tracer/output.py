@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 
 from synth.model import OutputDigest
+
+Masks = Sequence[re.Pattern[bytes]]
 
 KEEP_BYTES = 4 * 1024 * 1024
 """More output than this is counted but not compared."""
@@ -61,9 +64,9 @@ class OutputRecorder:
         """The last few kilobytes, for a person to read; escape before printing."""
         return bytes(self._tail).decode("utf-8", "backslashreplace")
 
-    def digest(self) -> OutputDigest:
-        """Return the digests of what was written."""
-        text = normalise(bytes(self._kept))
+    def digest(self, masks: Masks = ()) -> OutputDigest:
+        """Return the digests of what was written; what matches one of ``masks`` does not count."""
+        text = normalise(bytes(self._kept), masks)
         # columns are as wide as their widest number
         shape = _SPACES.sub(b" ", _NUMBER.sub(b"#", text))
         return OutputDigest(
@@ -71,8 +74,13 @@ class OutputRecorder:
         )
 
 
-def normalise(text: bytes) -> bytes:
-    """Return ``text`` with what differs between two equal runs masked."""
+def normalise(text: bytes, masks: Masks = ()) -> bytes:
+    """Return ``text`` with what differs between two equal runs masked.
+
+    ``masks`` are the user's and come first: they are written for the text as it was printed.
+    """
+    for mask in masks:
+        text = mask.sub(b"<masked>", text)
     # a progress meter draws over its line: what counts is what stood there last
     lines = [line.rstrip(b"\r").rpartition(b"\r")[2] for line in text.split(b"\n")]
     text = b"\n".join(lines)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from synth.errors import HostError
 from synth.model import Container, Filter, Health, Host, Recording, Run, Subject, Workload
 from tracer.engine import Engine, EngineInfo, Image
-from tracer.execute import MAIN, Events, Execution, Executor
+from tracer.execute import INSIDE, MAIN, Events, Execution, Executor
 from tracer.observe import Observer
 from tracer.probes import cgroup_layout, require_root, sees_host_processes
 from tracer.workload import remove_stale
@@ -114,8 +114,8 @@ def require_default_filter(info: EngineInfo) -> None:
 
 
 def all_workloads(workloads: tuple[Workload, ...], container: Container) -> tuple[Workload, ...]:
-    """Return the workloads, with the container's own process if something is exec'd into it."""
-    if any(workload.mode == "exec" for workload in workloads):
+    """Return the workloads, with the container's own process if something happens in it."""
+    if any(workload.mode in INSIDE for workload in workloads):
         return (*workloads, Workload(MAIN, container.command, mode="main"))
     return workloads
 

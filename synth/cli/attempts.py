@@ -1,4 +1,4 @@
-"""Try the ways out of a container for ``validate``, and say what came of it."""
+"""Try the ways out of a container for ``validate``, and print what came of it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import click
 from synth.baseline import is_baseline, load_baseline, newest
 from synth.cli.common import Settings, clean
 from synth.cli.compiled import compiled, kernel_version, resolved
-from synth.evidence import combine
 from synth.model import Finding, Profile, Recording, Target
-from synth.primitives import attempts
-from synth.shut import NEEDED, NOT_SHUT, OPEN, SHUT, UNTRIED, WIDER, judge_attempts
+from synth.primitives import Attempted, attempts
+from synth.shut import NEEDED, NOT_SHUT, OPEN, SHUT, UNTRIED, WIDER
 from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES
 
 if TYPE_CHECKING:
@@ -26,15 +25,15 @@ LIVE_ON = "x86_64"
 """The program that makes the calls is machine code; for other machines there is none yet."""
 
 
-def judged_attempts(
+def make_attempts(
     engine: Engine,
     plan: ReplayPlan,
     profile: Profile,
     recording: Recording,
     kernel: str,
     settings: Settings,
-) -> tuple[Finding, ...]:
-    """Make every attempt under the plan's profile and capabilities, and judge the answers."""
+) -> tuple[Attempted, ...]:
+    """Make every attempt under the plan's profile and capabilities, with what filters say to it."""
     # imported here: needs Linux, and everything else must work without
     from tracer.attempts import try_all
 
@@ -56,12 +55,15 @@ def judged_attempts(
         settings.warn(f"while trying the ways out: {loss}")
     mine = compiled(profile, target, settings)
     theirs = resolved(default.profile, wider)
-    return judge_attempts(
-        todo,
-        tried,
-        lambda one: mine(one.arch, one.number, one.arguments),
-        lambda one: theirs(one.arch, one.number, one.arguments),
-        combine([recording]),
+    return tuple(
+        Attempted(
+            one,
+            mine(one.arch, one.number, one.arguments),
+            theirs(one.arch, one.number, one.arguments),
+            outcome,
+            (one.arch, one.name) in tried.reached,
+        )
+        for one, outcome in zip(todo, tried.outcomes, strict=True)
     )
 
 

@@ -56,6 +56,7 @@ class Progress:
         self._status: Status | None = None
         self._lock = Lock()
         self._known: set[str] = set()
+        self._world = ""
         self._streams = {1: 1, 2: 2}
         if self._console.is_terminal and settings.verbosity >= 0:
             self._status = self._console.status("", spinner="dots")
@@ -65,13 +66,17 @@ class Progress:
         if self._status is not None:
             self._status.stop()
 
+    def world(self, name: str) -> None:
+        """Say under what the next runs are made; empty for the default that is recorded."""
+        self._world = f" under the {name}" if name else ""
+
     def started(self, workload: Workload, index: int) -> None:
         """Say that a run begins."""
         if self._status is not None:
-            self._status.update(Text(f"{self._doing} {workload.name}"))
+            self._status.update(Text(f"{self._doing} {workload.name}{self._world}"))
             self._status.start()
         elif self._settings.verbosity > 0:
-            self._settings.note(f"{self._doing} {workload.name} (run {index + 1})")
+            self._settings.note(f"{self._doing} {workload.name}{self._world} (run {index + 1})")
 
     def progress(self, workload: Workload, counts: SeenSoFar, seconds: float) -> None:
         """Refresh the live line."""
@@ -82,8 +87,8 @@ class Progress:
             )
             self._status.update(
                 Text(
-                    f"{self._doing} {workload.name}: {counts.syscalls} syscalls{denied}, "
-                    f"{seconds:.0f} s{limit}"
+                    f"{self._doing} {workload.name}{self._world}: "
+                    f"{counts.syscalls} syscalls{denied}, {seconds:.0f} s{limit}"
                 )
             )
 
@@ -94,7 +99,7 @@ class Progress:
         self._known |= names
         capabilities = sorted({use.name.removeprefix("CAP_") for use in run.capabilities})
         text = (
-            f"{run.workload}: {run.outcome}"
+            f"{run.workload}{self._world}: {run.outcome}"
             + (f" (exit {run.exit_status})" if run.exit_status else "")
             + f", {len(names)} syscalls ({new} new)"
             + (f", capabilities {' '.join(capabilities)}" if capabilities else "")

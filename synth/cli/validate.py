@@ -2,54 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from synth.capabilities import load_capabilities
-from synth.cli.again import container_of, require_consent
-from synth.cli.attempts import judged_attempts, print_attempts
+from synth.cli.attempts import print_attempts
 from synth.cli.common import Settings, clean, pass_settings
 from synth.cli.compiled import offline_verdict
 from synth.cli.container_options import WHERE
-from synth.cli.engines import EngineChoice, engine_options
-from synth.cli.interrupts import terminated_as_interrupt
-from synth.cli.progress import Progress
-from synth.cli.sources import recorded_container, source_options, typed_source
-from synth.config import capability_names
+from synth.cli.engines import engine_options
+from synth.cli.replaying import Given, Trial, choice_of_all, harness, prepare
+from synth.cli.sources import source_options, typed_source
+from synth.config import DEFAULT_NAME, capability_names, load_config
 from synth.errors import ExitCode, UsageError
 from synth.evidence import require_usable
 from synth.files import require_writable, write_atomic
 from synth.findings import dump_findings
-from synth.model import Container, Finding, Profile, Recording, Replay, Run, Workload
-from synth.profile import dump_profile, load_profile
-from synth.recording import load_recording, recording_digest
+from synth.model import Finding
+from synth.profile import load_profile
+from synth.recording import load_recording
 from synth.replay import dump_replay
-from synth.verdict import Verdict, judge, needs_control
-
-if TYPE_CHECKING:
-    from tracer.engine import Engine
-    from tracer.execute import Events
-    from tracer.replay import Replayed, ReplayPlan
-
-CONTROLS = 2
-SLACK, GRACE_S = 3.0, 20.0
-"""A replay may take so many times as long as the slowest recorded run, and so many seconds."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The files of one validation, parsed."""
-
-    recording: Recording
-    profile: Profile
-    profile_text: str
-    cap_add: tuple[str, ...] | None
+from synth.verdict import Verdict, judge
+from synth.workloads import check_masks
 
 
 @click.command()
@@ -67,7 +42,19 @@ class Inputs:
     type=click.Path(path_type=Path),
     help="Capability list to grant; default: capabilities.json beside the profile.",
 )
-@click.option("--repeat", type=click.IntRange(1, 100), default=1, show_default=True)
+@click.option(
+    "--repeat",
+    type=click.IntRange(1, 100),
+    default=2,
+    show_default=True,
+    help="Times to run each workload under the profile, and as often under the baseline.",
+)
+@click.option(
+    "--mask",
+    multiple=True,
+    metavar="REGEX",
+    help="What matches does not count when outputs are compared; repeatable.",
+)
 @click.option(
     "-e", "--env", multiple=True, metavar="NAME[=VALUE]", help="Value of a recorded variable."
 )
@@ -113,6 +100,7 @@ def validate(
     profile_path: Path,
     capabilities_path: Path | None,
     repeat: int,
+    mask: tuple[str, ...],
     env: tuple[str, ...],
     mount: tuple[str, ...],
     allow_capability: tuple[str, ...],
@@ -130,155 +118,88 @@ def validate(
 ) -> int:
     """Replay recorded workloads under a profile and name what it denies.
 
-    Runs each workload in the same image with only the listed capabilities, proves that the
-    filter is in force, and compares exit status and output with the recorded runs. Values and
-    host paths, which recordings do not keep, come from the project file or the options.
+    Runs each workload in the same image, in turns under the recorded filter and under the
+    profile with only the listed capabilities; proves that the filter is in force; compares exit
+    status, output, named files and HTTP answers. Values and host paths, which recordings do not
+    keep, come from the project file or the options.
 
     \b
     Example:
       seccomp-synth validate ls.recording.json --profile out/seccomp.json
     """
-    if output is not None:
-        require_writable(output, force=force)
-        if len(recordings) > 1:
-            raise UsageError(
-                "-o takes the replay of one recording",
-                where=WHERE,
-                slug="bad-option",
-                fix="validate them one by one",
-            )
-        if offline:
-            raise UsageError(
-                "--offline replays nothing that -o could write",
-                where=WHERE,
-                slug="bad-option",
-                fix="take one of them away; --format json prints the findings",
-            )
+    _check_output(recordings, output, force=force, offline=offline)
     profile = load_profile(profile_path)
     cap_add = _capabilities(settings, profile_path, capabilities_path)
-    answers: list[bool] = []
-    findings: list[Finding] = []
-    for path in recordings:
-        recording = load_recording(path)
+    loaded = [load_recording(path) for path in recordings]
+    for recording in loaded:
         require_usable([recording], allow_unhealthy=True)
-        if offline:
-            verdict = offline_verdict(profile, recording, cap_add, settings)
-            findings += verdict.findings
-            answers.append(verdict.ok)
-            if form == "text":
-                _print(settings, path, verdict)
-            continue
-        source = config or typed_source(compose, service, devcontainer)
-        choice = _choice(recording, engine, runtime)
-        known = recorded_container(source, recording.subject, settings, choice.name)
-        # what the project's own file asks for is the user's word, not the recording's
-        asked = known.cap_add if known is not None else ()
-        require_consent(recording, (*asked, *capability_names(allow_capability, WHERE)))
-        inputs = Inputs(recording, profile, dump_profile(profile), cap_add)
-        container = container_of(recording, env, mount, known)
-        replayed, verdict = _validate(
-            settings, inputs, choice, container, repeat, attempts=not no_attempts
+    if offline:
+        verdicts = [offline_verdict(profile, one, cap_add, settings) for one in loaded]
+        return _answer(settings, list(zip(recordings, verdicts, strict=True)), form, profile_path)
+    source = config or typed_source(compose, service, devcontainer)
+    choice = choice_of_all(loaded, engine, runtime)
+    allowed = capability_names(allow_capability, WHERE)
+    masks = (*_project_masks(config), *check_masks(mask, WHERE))
+    given = Given(source, env, mount, allowed, masks)
+    cases = [prepare(one, given, settings, choice.name) for one in loaded]
+    trial = Trial(profile, cap_add, repeat)
+    judged: list[tuple[Path, Verdict]] = []
+    with harness(settings, choice) as live:
+        for path, case in zip(recordings, cases, strict=True):
+            replayed = live.replay(case, trial)
+            if not no_attempts:
+                replayed = live.with_attempts(case, trial, replayed)
+            if output is not None:
+                write_atomic(output, dump_replay(replayed), force=force)
+            judged.append((path, judge(case.recording, replayed)))
+            if replayed.partial:
+                settings.warn("interrupted")
+                _answer(settings, judged, form, profile_path)
+                return int(ExitCode.INTERRUPTED)
+    return _answer(settings, judged, form, profile_path)
+
+
+def _check_output(
+    recordings: tuple[Path, ...], output: Path | None, *, force: bool, offline: bool
+) -> None:
+    if output is None:
+        return
+    require_writable(output, force=force)
+    if len(recordings) > 1:
+        raise UsageError(
+            "-o takes the replay of one recording",
+            where=WHERE,
+            slug="bad-option",
+            fix="validate them one by one",
         )
-        if output is not None:
-            write_atomic(output, dump_replay(replayed), force=force)
-        findings += verdict.findings
+    if offline:
+        raise UsageError(
+            "--offline replays nothing that -o could write",
+            where=WHERE,
+            slug="bad-option",
+            fix="take one of them away; --format json prints the findings",
+        )
+
+
+def _project_masks(config: Path | None) -> tuple[str, ...]:
+    path = config or Path(DEFAULT_NAME)
+    return load_config(path).masks if config is not None or path.exists() else ()
+
+
+def _answer(
+    settings: Settings, judged: list[tuple[Path, Verdict]], form: str, profile_path: Path
+) -> int:
+    """Print what came of each recording, and return the exit status."""
+    for path, verdict in judged:
         if form == "text":
             _print(settings, path, verdict)
-        if replayed.partial:
-            settings.warn("interrupted")
-            return int(ExitCode.INTERRUPTED)
-        answers.append(verdict.ok)
     if form == "json":
+        findings = [one for _, verdict in judged for one in verdict.findings]
         click.echo(dump_findings(findings), nl=False)
-    if not all(answers):
+    if not all(verdict.ok for _, verdict in judged):
         return int(ExitCode.ANSWER_IS_NO)
     settings.note(f"next: seccomp-synth diff {profile_path}")
     return int(ExitCode.OK)
-
-
-def _choice(recording: Recording, engine: str | None, runtime: str | None) -> EngineChoice:
-    """Return the engine that was named, or else the one of the recording."""
-    recorded = recording.host.engine
-    # Docker is what is found by itself, and DOCKER_HOST may name Podman
-    return EngineChoice(engine or (recorded if recorded == "podman" else ""), runtime or "")
-
-
-def _validate(
-    settings: Settings,
-    inputs: Inputs,
-    choice: EngineChoice,
-    container: Container,
-    repeat: int,
-    *,
-    attempts: bool,
-) -> tuple[Replay, Verdict]:
-    # imported here: needs Linux, and everything else must work without
-    from tracer.connect import connect
-    from tracer.probes import require_root
-    from tracer.replay import ReplayPlan, control, replay
-
-    require_root()
-    engine = connect(choice.name, choice.runtime, os.environ)
-    progress = Progress(settings, "replaying", pass_through=False)
-    plan = ReplayPlan(
-        container,
-        _workloads(inputs.recording, repeat),
-        inputs.profile_text,
-        _errnos(inputs.profile),
-        inputs.cap_add,
-    )
-    try:
-        with terminated_as_interrupt():
-            _require_image(engine, container)
-            first = _as_replay(inputs, replay(engine, plan, progress))
-            doubtful = needs_control(inputs.recording, first)
-            if doubtful and not first.partial:
-                settings.note(f"comparing again under the default: {', '.join(doubtful)}")
-                first = _with_controls(control, engine, plan, doubtful, first, progress)
-            verdict = judge(inputs.recording, first)
-            if attempts and not first.partial and _ran(first):
-                found = judged_attempts(
-                    engine, plan, inputs.profile, inputs.recording, first.host.kernel, settings
-                )
-                verdict = replace(verdict, findings=(*verdict.findings, *found))
-            return first, verdict
-    finally:
-        progress.close()
-        engine.close()
-
-
-def _ran(replayed: Replay) -> bool:
-    """Where no workload starts under the profile, nothing else will."""
-    return any(run.outcome != "not-started" for run in replayed.runs)
-
-
-def _with_controls(
-    control: Callable[[Engine, ReplayPlan, Events], Replayed],
-    engine: Engine,
-    plan: ReplayPlan,
-    doubtful: tuple[str, ...],
-    first: Replay,
-    progress: Progress,
-) -> Replay:
-    """Run the workloads whose output differs again as they were recorded.
-
-    All that is exec'd runs again if one of them is doubtful: they share a container.
-    """
-    execs = any(work.mode == "exec" and work.name in doubtful for work in plan.workloads)
-    again = tuple(
-        replace(work, repeat=CONTROLS if work.mode == "run" else 1)
-        for work in plan.workloads
-        if work.name in doubtful or (execs and work.mode == "exec")
-    )
-    rounds = CONTROLS if execs else 1
-    controls: list[Run] = []
-    partial = False
-    for number in range(rounds):
-        todo = again if number == 0 else tuple(work for work in again if work.mode == "exec")
-        result = control(engine, replace(plan, workloads=todo), progress)
-        controls += result.runs
-        partial = partial or result.partial
-    return replace(first, controls=tuple(controls), partial=partial)
 
 
 def _capabilities(
@@ -289,45 +210,6 @@ def _capabilities(
         settings.warn(f"no {path}: capabilities stay as they were recorded")
         return None
     return load_capabilities(path)
-
-
-def _workloads(recording: Recording, repeat: int) -> tuple[Workload, ...]:
-    """Return the workloads with a time limit from what they took when recorded."""
-    result = []
-    for work in recording.workloads:
-        slowest = max(
-            (run.duration_ms for run in recording.runs if run.workload == work.name), default=0.0
-        )
-        limit = min(work.timeout_s, GRACE_S + SLACK * slowest / 1000)
-        if work.mode != "main":
-            result.append(replace(work, repeat=repeat, timeout_s=limit))
-    return tuple(result)
-
-
-def _errnos(profile: Profile) -> frozenset[int]:
-    found = {rule.errno for rule in profile.rules if rule.errno}
-    # EPERM where none is named, ENOSYS by runc's own patch
-    return frozenset(found | {profile.default_errno or 1, 1, 38})
-
-
-def _require_image(engine: Engine, container: Container) -> None:
-    engine.image(container.image, pull=False)
-
-
-def _as_replay(inputs: Inputs, result: Replayed) -> Replay:
-    return Replay(
-        recording_sha256=recording_digest(inputs.recording),
-        profile_sha256=_sha256(inputs.profile_text),
-        cap_add=inputs.cap_add if inputs.cap_add is not None else ("recorded",),
-        host=result.host,
-        health=result.health,
-        runs=result.runs,
-        partial=result.partial,
-    )
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _print(settings: Settings, path: Path, verdict: Verdict) -> None:

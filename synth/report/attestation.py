@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from synth.model import Recording, Replay, Run
+from synth.model import Recording, Run
+from synth.replay import Replay
 from synth.syscalls import errno_name
 from synth.text import one_line, printable
 from synth.verdict import Verdict

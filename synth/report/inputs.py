@@ -9,9 +9,10 @@ from functools import cached_property
 
 from synth.baseline import Baseline
 from synth.emit.provenance import Provenance
-from synth.model import Finding, Profile, Recording, Replay
+from synth.model import Finding, Profile, Recording
 from synth.profile import dump_profile
 from synth.recording import recording_digest
+from synth.replay import Replay
 from synth.report.model import Check
 
 OTHER_PROFILE, OTHER_RECORDING, VALIDATED_OTHER = "SS601", "SS602", "SS603"

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from synth.conditions import ARGUMENTS
 from synth.diff import Difference, show
 from synth.evidence import INT, Evidence
-from synth.model import Comparison, Conjunction, Denial, Recording, Replay, Run
+from synth.model import Comparison, Conjunction, Denial, Recording, Run
 from synth.narrow import FAMILY_NAMES
 from synth.profile_format import ALLOWING
+from synth.replay import Replay
 from synth.report.model import (
     NO,
     OPEN,

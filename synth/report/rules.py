@@ -32,6 +32,8 @@ RULES: dict[str, tuple[str, str]] = {
     "SS216": ("note", "A way out is refused by the filter and was not tried"),
     "SS217": ("error", "The filter refuses a recorded call"),
     "SS218": ("note", "Not all recorded values of a call are judged"),
+    "SS219": ("error", "A workload fails under the baseline too"),
+    "SS220": ("error", "A recorded workload was not replayed"),
     "SS301": ("warning", "A recorded call stays refused"),
     "SS302": ("warning", "AF_ALG or AF_VSOCK sockets were asked for"),
     "SS303": ("warning", "32-bit or x32 tables stay open"),

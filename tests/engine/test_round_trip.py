@@ -113,7 +113,7 @@ def test_without_a_capability_the_chown_workload_fails(
     done = cli("validate", demo / "demo.recording.json", "--profile", profile, status=1)
     assert "FAIL  chown" in done.stdout
     assert "pass  tests" in done.stdout
-    assert "CAP_CHOWN was used when recorded" in done.stdout
+    assert "CAP_CHOWN is used under the baseline" in done.stdout
 
 
 def test_mkdir_fails_under_the_profile_of_ls(simple: Path, cli: Cli) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from synth.cli import again, validate
+from synth.cli import again, replaying
 from synth.errors import UsageError
 from synth.model import Profile, Recording, Rule, Workload
 from tests import builders
@@ -46,9 +46,8 @@ def test_time_limits_follow_what_the_runs_took() -> None:
         builders.run("main"),
     )
     recording: Recording = builders.recording(*runs, workloads=(quick, slow, main))
-    limits = {one.name: one.timeout_s for one in validate._workloads(recording, 2)}
+    limits = {one.name: one.timeout_s for one in replaying.limited(recording)}
     assert limits == {"quick": 23.0, "slow": 20.0}
-    assert {one.repeat for one in validate._workloads(recording, 2)} == {2}
 
 
 def test_every_errno_a_profile_can_answer_is_watched_for() -> None:
@@ -57,4 +56,4 @@ def test_every_errno_a_profile_can_answer_is_watched_for() -> None:
         (Rule(("mkdir",), "SCMP_ACT_ERRNO", 13), Rule(("read",), "SCMP_ACT_ALLOW")),
         default_errno=95,
     )
-    assert validate._errnos(profile) == {1, 13, 38, 95}
+    assert replaying.errnos_of(profile) == {1, 13, 38, 95}

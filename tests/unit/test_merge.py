@@ -96,7 +96,7 @@ def test_a_digest_outlives_the_version_of_the_format() -> None:
 
 def test_older_versions_know_no_sources() -> None:
     document = json.loads(dump_recording(merge_recordings([of()])))
-    versions = ("1.0.0", "1.1.0", "1.2.0")
+    versions = ("1.0.0", "1.1.0", "1.2.0", "1.3.0")
     check_document(document, schema="seccomp-synth/recording", versions=versions, where="x")
     for older in versions[:2]:
         with pytest.raises(DataError, match="unknown key 'sources'"):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from synth.evidence import Evidence, combine
 from synth.model import Answer, Recording
-from synth.primitives import Attempt, Outcome, Tried, attempts
+from synth.primitives import Attempt, Attempted, Outcome, attempts
 from synth.shut import is_needed, judge_attempts
 from tests import builders
 from tracer.stub import RECORD, Call, program, results
@@ -28,10 +27,6 @@ on_x86_64 = pytest.mark.skipif(
 )
 
 
-def always(answer: Answer) -> Callable[[Attempt], Answer]:
-    return lambda _: answer
-
-
 def verdict(
     attempt: Attempt,
     outcome: Outcome | None,
@@ -41,11 +36,9 @@ def verdict(
     reached: bool = False,
     recording: Recording | None = None,
 ) -> tuple[str, str]:
-    seen = frozenset({(attempt.arch, attempt.name)} if reached else ())
     evidence: Evidence = combine([recording or builders.recording(builders.run())])
-    (finding,) = judge_attempts(
-        (attempt,), Tried((outcome,), seen), always(profile), always(default), evidence
-    )
+    tried = Attempted(attempt, profile, default, outcome, reached)
+    (finding,) = judge_attempts((tried,), evidence)
     return finding.id, finding.severity
 
 
