@@ -39,11 +39,20 @@ def nothing_left(api: docker.DockerClient) -> Iterator[None]:
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
     """Run the command line in ``tmp_path``; fail unless it exits as expected."""
+    return _runner(tmp_path)
 
+
+@pytest.fixture(scope="module")
+def module_cli(tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    """Run the command line in a folder that a module's tests share."""
+    return _runner(tmp_path_factory.mktemp("cli"))
+
+
+def _runner(folder: Path) -> Cli:
     def run(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [*COMMAND, *(str(one) for one in arguments)],
-            cwd=tmp_path,
+            cwd=folder,
             capture_output=True,
             text=True,
             timeout=240,
