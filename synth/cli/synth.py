@@ -16,9 +16,7 @@ import click
 from synth.baseline import Baseline, load_baseline
 from synth.capabilities import (
     Capabilities,
-    derive_capabilities,
     dump_capabilities,
-    without_refused,
 )
 from synth.cli.common import Settings, pass_settings
 from synth.cli.container_options import WHERE
@@ -41,7 +39,7 @@ from synth.errors import ExitCode, UsageError
 from synth.evidence import Evidence, combine, recorded_baseline, require_usable
 from synth.excepting import Excepted, apply_exceptions
 from synth.files import write_all
-from synth.generate import Generated, generate
+from synth.fitting import fitting
 from synth.model import Finding, Recording
 from synth.recording import load_recording
 from synth.wanted import Tightness
@@ -202,8 +200,10 @@ def synth(
 def _make(recordings: list[Recording], wishes: Wishes) -> Made:
     evidence = combine(recordings)
     baseline = load_baseline(wishes.baseline or recorded_baseline(evidence))
-    capabilities = derive_capabilities(evidence, consented=wishes.consented)
-    capabilities, generated = _agreed(evidence, baseline, capabilities, wishes.aim)
+    tightness, arch = wishes.aim
+    capabilities, generated = fitting(
+        evidence, baseline, tightness, arch=arch, consented=wishes.consented
+    )
     exceptions = wishes.project.exceptions if wishes.project is not None else ()
     excepted = apply_exceptions(generated, exceptions, today(os.environ))
     generated = excepted.generated
@@ -233,18 +233,6 @@ def _make(recordings: list[Recording], wishes: Wishes) -> Made:
         PROFILE: deployment.profile,
     }
     return Made(baseline, capabilities, excepted, deployment, findings, texts)
-
-
-def _agreed(
-    evidence: Evidence, baseline: Baseline, capabilities: Capabilities, aim: Aim
-) -> tuple[Capabilities, Generated]:
-    """Make a profile and a list that fit: each round takes capabilities away, so that it ends."""
-    while True:
-        generated = generate(evidence, baseline.profile, capabilities.cap_add, *aim)
-        checked = without_refused(capabilities, generated.resolved.names())
-        if checked == capabilities:
-            return capabilities, generated
-        capabilities = checked
 
 
 def _unhealthy(evidence: Evidence) -> tuple[Finding, ...]:
