@@ -95,5 +95,8 @@ RULES: dict[str, tuple[str, str]] = {
     "SS803": ("error", "The workloads still fail after the last round of repair"),
     "SS804": ("error", "Nothing can be added that would help the workloads"),
     "SS805": ("error", "The workloads fail with refusals that the baseline makes too"),
+    "SS806": ("note", "Allowed calls that the workloads do not miss"),
+    "SS807": ("note", "A call is needed: a trial without it failed"),
+    "SS808": ("warning", "Calls of which it was not decided whether they are needed"),
 }
 """Every finding: its severity and what it means."""
