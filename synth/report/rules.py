@@ -92,5 +92,13 @@ RULES: dict[str, tuple[str, str]] = {
     "SS608": ("error", "A validation was made with other capabilities"),
     "SS609": ("warning", "Recorded workloads were not validated"),
     "SS610": ("warning", "There is no provenance beside the profile"),
+    "SS801": ("note", "A call was added that a workload was refused"),
+    "SS802": ("warning", "A refusal cannot be repaired"),
+    "SS803": ("error", "The workloads still fail after the last round of repair"),
+    "SS804": ("error", "Nothing can be added that would help the workloads"),
+    "SS805": ("error", "The workloads fail with refusals that the baseline makes too"),
+    "SS806": ("note", "Allowed calls that the workloads do not miss"),
+    "SS807": ("note", "A call is needed: a trial without it failed"),
+    "SS808": ("warning", "Calls of which it was not decided whether they are needed"),
 }
 """Every finding: its severity and what it means."""
