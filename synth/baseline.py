@@ -16,7 +16,7 @@ from typing import Any
 
 from synth.errors import DataError, UsageError
 from synth.files import parse_json
-from synth.model import Comparison, Gate, Profile, Rule
+from synth.model import Comparison, Gate, Profile, Recording, Rule
 from synth.quickcheck import certainly_valid
 
 Version = tuple[int, ...]
@@ -97,6 +97,14 @@ def for_engine(engine: str, version: str) -> Baseline:
     older = [one for one in candidates if numbers and _begins(one.versions) > numbers]
     nearest = candidates[0] if candidates[0] in older else candidates[-1]
     return replace(nearest, exact=False)
+
+
+def recorded_default(recording: Recording) -> Baseline:
+    """Return the default profile that a recording ran under, or else its engine's."""
+    name = recording.filter.baseline
+    if recording.filter.kind == "default" and is_baseline(name):
+        return load_baseline(name)
+    return for_engine(recording.host.engine, recording.host.engine_version)
 
 
 def in_range(version: Version, text: str) -> bool:

@@ -39,7 +39,8 @@ class Replay:
     ``runs`` are those under the profile with ``cap_add`` alone, ``controls`` those of the same
     workloads under the recorded filter and capabilities, in between.  ``masks`` are the regular
     expressions of the user whose matches do not count where outputs are compared.  ``attempts``
-    are the ways out of the container that were tried under the profile.  ``recording_sha256`` and
+    are the ways out of the container that were tried under the profile.  ``tolerant``: to refuse
+    a recorded call is no failure if nothing came of it.  ``recording_sha256`` and
     ``profile_sha256`` are of the files' canonical texts.
     """
 
@@ -53,6 +54,7 @@ class Replay:
     partial: bool = False
     masks: tuple[str, ...] = ()
     attempts: tuple[Attempted, ...] = ()
+    tolerant: bool = False
 
 
 def dump_replay(replay: Replay) -> str:
@@ -68,6 +70,7 @@ def dump_replay(replay: Replay) -> str:
             "health": health_to(replay.health),
             "partial": replay.partial,
             "masks": list(replay.masks),
+            "tolerant": replay.tolerant,
             "runs": [run_to(run) for run in replay.runs],
             "controls": [run_to(run) for run in replay.controls],
             "attempts": [_attempt_to(one) for one in replay.attempts],
@@ -90,6 +93,7 @@ def parse_replay(document: object, *, where: str) -> Replay:
         controls=tuple(run_from(run, where=where) for run in checked["controls"]),
         partial=checked["partial"],
         masks=tuple(checked.get("masks", ())),
+        tolerant=checked.get("tolerant", False),
         attempts=tuple(_attempt_from(one, where) for one in checked.get("attempts", ())),
     )
     for runs in (replay.runs, replay.controls):

@@ -37,12 +37,15 @@ class Verdict:
     """The answer and its reasons.
 
     ``passed`` names the workloads without an error, ``denials`` are all refusals, attributed.
+    ``lost`` are capabilities that a workload which went wrong uses under the baseline and was
+    not seen to use in the replay.
     """
 
     findings: tuple[Finding, ...]
     passed: tuple[str, ...]
     failed: tuple[str, ...]
     denials: tuple[Attributed, ...] = ()
+    lost: tuple[tuple[str, str], ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -87,7 +90,17 @@ def judge(recording: Recording, replay: Replay) -> Verdict:
     unique = sorted(set(findings))
     failed = sorted({one.subject for one in unique if one.severity == "error"} & set(names))
     passed = tuple(name for name in names if name not in failed)
-    return Verdict(tuple(unique), passed, tuple(failed), tuple(sorted(denials)))
+    lost = tuple(
+        (one.subject, one.message.partition(" ")[0])
+        for one in unique
+        if one.id == CAPABILITY_LOST and one.severity == "warning"
+    )
+    return Verdict(tuple(unique), passed, tuple(failed), tuple(sorted(denials)), lost)
+
+
+def unnoticed(verdict: Verdict) -> bool:
+    """Tell whether nothing went differently, whatever was refused on the way."""
+    return not any(one.severity == "error" and one.id != REFUSED for one in verdict.findings)
 
 
 def _of(name: str, runs: Sequence[Run]) -> tuple[Run, ...]:
@@ -115,7 +128,10 @@ def _judge_workload(
         findings += found
         effects.append((run, effect))
     attributed = attribute(work.name, effects, work.known)
-    findings += [_denial_finding(one, used=_used(one.denial, work)) for one in attributed]
+    findings += [
+        _denial_finding(one, used=not replay.tolerant and _used(one.denial, work))
+        for one in attributed
+    ]
     findings += _lost_findings(work, broken=any(effect != TOLERATED for _, effect in effects))
     return findings, attributed
 
@@ -243,7 +259,7 @@ def _denial_finding(one: Attributed, *, used: bool) -> Finding:
     """Report a refusal.
 
     A call that the recording used must not be refused, even where no one noticed: a lock's time
-    limit or a descriptor leak is not seen in an output.
+    limit or a descriptor leak is not seen in an output.  Unless the user says that it may.
     """
     denial = one.denial
     what = f"{describe(denial)}, {_times(one)}"

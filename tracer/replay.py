@@ -38,7 +38,7 @@ class ReplayPlan:
     ``profile`` is seccomp JSON, ``errnos`` what it can answer.  ``cap_add`` is what is granted
     after dropping all; ``None`` leaves the container's capabilities as they were recorded.
     ``unconfined``: the recorded filter allowed everything.  ``controls``: run everything under
-    the baseline as well.
+    the baseline as well.  ``hasty``: end with the first workload that fails under the profile.
     """
 
     container: Container
@@ -50,6 +50,7 @@ class ReplayPlan:
     masks: tuple[str, ...] = ()
     unconfined: bool = False
     controls: bool = True
+    hasty: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class _Worlds:
     baseline: Executor | None
     events: ReplayEvents
     hopeless: set[str] = field(default_factory=set)
+    failed: bool = False
 
     def run(self, workloads: tuple[Workload, ...], round_number: int) -> None:
         """Run workloads once in each world, the baseline first in every other round."""
@@ -92,6 +94,7 @@ class _Worlds:
         else:
             executor.run(todo[0], round_number)
         if executor is self.profile:
+            self.failed |= any(run.outcome != "ok" for run in executor.result.runs[before:])
             self.hopeless |= {
                 run.workload for run in executor.result.runs[before:] if run.outcome in HOPELESS
             }
@@ -140,6 +143,8 @@ def _in_turns(worlds: _Worlds, plan: ReplayPlan) -> bool:
     try:
         for number in range(plan.rounds):
             for step in steps:
+                if plan.hasty and worlds.failed:
+                    return False
                 if step:
                     worlds.run(step, number)
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from synth.baseline import is_baseline, load_baseline, newest
+from synth.baseline import recorded_default
 from synth.cli.common import Settings, clean
 from synth.cli.compiled import compiled, kernel_version, resolved
 from synth.model import Finding, Profile, Recording, Target
@@ -48,13 +48,11 @@ def make_attempts(
     granted = frozenset(recording.subject.capabilities if plan.cap_add is None else plan.cap_add)
     target = Target(arch, granted, kernel_version(kernel))
     wider = replace(target, capabilities=granted | DOCKER_DEFAULT_CAPABILITIES)
-    name = recording.filter.baseline
-    default = load_baseline(name) if is_baseline(name) else newest(recording.host.engine)
     tried = try_all(engine, container, plan.profile, plan.errnos, todo)
     for loss in tried.losses:
         settings.warn(f"while trying the ways out: {loss}")
     mine = compiled(profile, target, settings)
-    theirs = resolved(default.profile, wider)
+    theirs = resolved(recorded_default(recording).profile, wider)
     return tuple(
         Attempted(
             one,

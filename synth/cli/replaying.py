@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 SLACK, GRACE_S = 3.0, 20.0
 """A replay may take so many times as long as the slowest recorded run, and so many seconds."""
 
-CONTAINED = ("run", "exec", "probe")
-"""The modes of workloads that can be replayed by themselves."""
+INSIDE = ("exec", "probe")
+CONTAINED = ("run", *INSIDE)
+"""The modes of workloads that can be replayed by themselves; those inside share a container."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Trial:
     """What to replay under: a profile, capabilities after dropping all, how often.
 
     ``cap_add`` is ``None`` to leave the recorded capabilities.  ``only`` names the workloads,
-    empty for all.  ``controls``: run everything under the baseline as well.
+    empty for all.  ``controls``: run everything under the baseline as well.  ``hasty``: end with
+    the first workload that fails.
     """
 
     profile: Profile
@@ -72,6 +74,7 @@ class Trial:
     rounds: int = 2
     only: tuple[str, ...] = ()
     controls: bool = True
+    hasty: bool = False
 
 
 class Harness:
@@ -115,15 +118,19 @@ class Harness:
 
 
 @contextmanager
-def harness(settings: Settings, choice: EngineChoice) -> Iterator[Harness]:
-    """Yield what replays on the engine chosen; raises ``HostError`` when this host cannot."""
+def harness(settings: Settings, choice: EngineChoice, *, quiet: bool = False) -> Iterator[Harness]:
+    """Yield what replays on the engine chosen; ``quiet``: runs are shown with -v only.
+
+    Raises ``HostError`` when this host cannot.
+    """
     # imported here: needs Linux, and everything else must work without
     from tracer.connect import connect
     from tracer.probes import require_root
 
     require_root()
     engine = connect(choice.name, choice.runtime, os.environ)
-    progress = Progress(settings, "replaying", pass_through=False)
+    told = replace(settings, verbosity=settings.verbosity - 1) if quiet else settings
+    progress = Progress(told, "replaying", pass_through=False)
     try:
         with terminated_as_interrupt():
             yield Harness(engine, settings, progress)
@@ -160,6 +167,20 @@ def prepare(recording: Recording, given: Given, settings: Settings, engine: str)
     return Case(recording, container_of(recording, given.env, given.mount, known), given.masks)
 
 
+def restricted(recording: Recording, names: Collection[str]) -> Recording:
+    """Return the recording as if only the workloads named, and their container, were in it."""
+    left_out = {
+        work.name
+        for work in recording.workloads
+        if work.mode in CONTAINED and work.name not in names
+    }
+    return replace(
+        recording,
+        workloads=tuple(work for work in recording.workloads if work.name not in left_out),
+        runs=tuple(run for run in recording.runs if run.workload not in left_out),
+    )
+
+
 def limited(recording: Recording) -> tuple[Workload, ...]:
     """Return the workloads with a time limit from what they took when recorded."""
     result = []
@@ -193,4 +214,5 @@ def _plan(case: Case, trial: Trial) -> ReplayPlan:
         masks=case.masks,
         unconfined=case.recording.filter.kind == "profile",
         controls=trial.controls,
+        hasty=trial.hasty,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,6 +13,8 @@ from synth.cli.common import Settings, clean, pass_settings
 from synth.cli.compiled import offline_verdict
 from synth.cli.container_options import WHERE
 from synth.cli.engines import engine_options
+from synth.cli.minimizing import MinimizePlan, minimize_profile
+from synth.cli.repairing import RepairPlan, repair_profile
 from synth.cli.replaying import Given, Trial, choice_of_all, harness, prepare
 from synth.cli.sources import source_options, typed_source
 from synth.config import DEFAULT_NAME, capability_names, load_config
@@ -83,7 +86,38 @@ from synth.workloads import check_masks
     is_flag=True,
     help="Leave out trying the ways out of the container under the profile.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the replay (JSON).")
+@click.option(
+    "--tolerant",
+    is_flag=True,
+    help="Refusals of recorded calls that change nothing are warnings, as after --minimize.",
+)
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Add what is refused and the baseline allows, until all passes; -o is the new profile.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 50),
+    default=5,
+    show_default=True,
+    help="With --repair: times to add something and run everything again.",
+)
+@click.option(
+    "--minimize",
+    is_flag=True,
+    help="Find which allowed calls are not missed; -o is the tighter profile.",
+)
+@click.option(
+    "--max-trials",
+    type=click.IntRange(1, 2000),
+    default=64,
+    show_default=True,
+    help="With --minimize: times to run workloads without some calls.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write the replay, or the new profile."
+)
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
 @engine_options
 @click.option(
@@ -107,6 +141,11 @@ def validate(
     form: str,
     offline: bool,
     no_attempts: bool,
+    tolerant: bool,
+    repair: bool,
+    rounds: int,
+    minimize: bool,
+    max_trials: int,
     output: Path | None,
     force: bool,
     engine: str | None,
@@ -126,8 +165,12 @@ def validate(
     \b
     Example:
       seccomp-synth validate ls.recording.json --profile out/seccomp.json
+      seccomp-synth validate ls.recording.json --profile old.json --repair -o new.json
+      seccomp-synth validate ls.recording.json --profile out/seccomp.json --minimize
     """
-    _check_output(recordings, output, force=force, offline=offline)
+    form_of = {"--offline": offline, "--repair": repair, "--minimize": minimize}
+    asked = [name for name, given in form_of.items() if given]
+    _check_forms(asked, recordings, output, force=force)
     profile = load_profile(profile_path)
     cap_add = _capabilities(settings, profile_path, capabilities_path)
     loaded = [load_recording(path) for path in recordings]
@@ -144,9 +187,15 @@ def validate(
     cases = [prepare(one, given, settings, choice.name) for one in loaded]
     trial = Trial(profile, cap_add, repeat)
     judged: list[tuple[Path, Verdict]] = []
-    with harness(settings, choice) as live:
+    with harness(settings, choice, quiet=repair or minimize) as live:
+        if repair and output is not None:
+            plan = RepairPlan(profile, profile_path, cap_add, repeat, rounds, output, force, form)
+            return repair_profile(settings, live, cases, plan)
+        if minimize:
+            search = MinimizePlan(profile, profile_path, cap_add, max_trials, output, force, form)
+            return minimize_profile(settings, live, cases, search)
         for path, case in zip(recordings, cases, strict=True):
-            replayed = live.replay(case, trial)
+            replayed = replace(live.replay(case, trial), tolerant=tolerant)
             if not no_attempts:
                 replayed = live.with_attempts(case, trial, replayed)
             if output is not None:
@@ -159,26 +208,27 @@ def validate(
     return _answer(settings, judged, form, profile_path)
 
 
-def _check_output(
-    recordings: tuple[Path, ...], output: Path | None, *, force: bool, offline: bool
+def _check_forms(
+    asked: list[str], recordings: tuple[Path, ...], output: Path | None, *, force: bool
 ) -> None:
-    if output is None:
-        return
-    require_writable(output, force=force)
-    if len(recordings) > 1:
-        raise UsageError(
-            "-o takes the replay of one recording",
-            where=WHERE,
-            slug="bad-option",
-            fix="validate them one by one",
-        )
-    if offline:
-        raise UsageError(
+    """Raise ``UsageError`` for options that contradict each other."""
+    if output is not None:
+        require_writable(output, force=force)
+    if len(asked) > 1:
+        raise _contradiction(f"{' and '.join(asked)} exclude each other", "choose one of them")
+    if asked == ["--offline"] and output is not None:
+        raise _contradiction(
             "--offline replays nothing that -o could write",
-            where=WHERE,
-            slug="bad-option",
-            fix="take one of them away; --format json prints the findings",
+            "take one of them away; --format json prints the findings",
         )
+    if asked == ["--repair"] and output is None:
+        raise _contradiction("--repair makes a new profile", "say with -o where it shall go")
+    if not asked and output is not None and len(recordings) > 1:
+        raise _contradiction("-o takes the replay of one recording", "validate them one by one")
+
+
+def _contradiction(what: str, fix: str) -> UsageError:
+    return UsageError(what, where=WHERE, slug="bad-option", fix=fix)
 
 
 def _project_masks(config: Path | None) -> tuple[str, ...]:

@@ -73,6 +73,14 @@ def test_a_refusal_nobody_noticed() -> None:
     assert judge(RECORDED, unused).ok
 
 
+def test_who_minimized_tolerates_what_changes_nothing() -> None:
+    refused = (builders.denial("openat", 38, "x"),)
+    fine = replay(run(stdout=digest("hello"), denials=refused), tolerant=True)
+    assert ids(RECORDED, fine) == ["warning:SS205"]
+    failed = replay(run(outcome="failed", exit_status=1, denials=refused), tolerant=True)
+    assert ids(RECORDED, failed) == ["error:SS201", "error:SS204"]
+
+
 def test_what_the_default_refuses_too_is_a_note() -> None:
     recorded = builders.recording(run(stdout=digest("hello"), denials=DENIED))
     again = replay(run(stdout=digest("hello"), denials=DENIED))
