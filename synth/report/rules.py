@@ -100,5 +100,6 @@ RULES: dict[str, tuple[str, str]] = {
     "SS806": ("note", "Allowed calls that the workloads do not miss"),
     "SS807": ("note", "A call is needed: a trial without it failed"),
     "SS808": ("warning", "Calls of which it was not decided whether they are needed"),
+    "SS809": ("warning", "A workload would lack calls under a profile of the others"),
 }
 """Every finding: its severity and what it means."""
