@@ -102,6 +102,12 @@ def test_calls_of_the_main_process_are_not_a_workloads_own() -> None:
     assert {row.workload: row.own for row in result.rows}["tests"] == ("mkdir",)
 
 
+def test_the_runtimes_calls_do_not_count() -> None:
+    calls = [*builders.START, builders.call("pause", phase="runtime")]
+    row = cross([builders.recording(builders.run("w", calls))], lambda rest, own: ()).rows[0]
+    assert row.calls == len(builders.START)
+
+
 def test_the_only_workload_lacks_everything() -> None:
     result = cross([builders.recording()], offline_oracle(make))
     (row,) = result.rows
