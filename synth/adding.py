@@ -14,7 +14,7 @@ from synth.abi import entries_on
 from synth.conditions import overlap, witness
 from synth.model import Answer, Conjunction, Gate, Profile, Rule, Target
 from synth.profile_format import ALLOW, ALLOWING, LOG
-from synth.profile_rules import answer_of, parse_kernel, together
+from synth.profile_rules import parse_kernel, together
 from synth.resolve import applies, resolve
 from synth.syscalls import GO_ARCHES
 
@@ -68,10 +68,8 @@ def _in_the_way(rule: Rule, name: str, new: Iterable[Rule], arches: Sequence[str
 
 
 def _contradict(rule: Rule, new: Rule, name: str, arches: Sequence[str]) -> bool:
-    if answer_of(rule.action, rule.errno) == answer_of(new.action, None):
+    if rule.action in ALLOWING:
         return bool(rule.comparisons) != bool(new.comparisons)
-    if not rule.comparisons or not new.comparisons:
-        return True
     return any(_meet(arch, name, rule.comparisons, new.comparisons) for arch in arches)
 
 

@@ -5,8 +5,8 @@ which of the calls were refused on the way.  A trial that goes well acquits all 
 away; one that fails convicts a call only if no other was refused in it.
 
 With ``k`` calls needed among ``n``, a workload that does the same in every trial takes at most
-``groups + k * (3 * ceil(log2(n)) + 1)`` trials, and as many as there are groups if it needs none.
-Most failures name the one call at fault, so that in practice it is one or two for each.
+``groups + k * (ceil(log2(n)) + 2)`` trials, and as many as there are groups if it needs none.
+Where each failure shows the one call at fault it is ``groups + k``.
 """
 
 from __future__ import annotations
@@ -107,39 +107,31 @@ class _Search:
         """Return every call that is settled."""
         return self.removed | self.undecided | {one.name for one in self.needed}
 
-    def settle(self, group: frozenset[str], *, fails: bool = False) -> bool:
-        """Settle every call of a group; tell whether all of them can go.
+    def settle(self, group: frozenset[str]) -> None:
+        """Settle every call of a group.
 
-        ``fails``: it is known already that the group cannot go as a whole.
+        ``suspects`` are calls of which one or more are needed, as far as is known: half of them
+        is tried instead of the group, until one is left.
         """
-        kept = len(self.needed) + len(self.undecided)
+        suspects: frozenset[str] = frozenset()
         while group:
-            if fails and len(group) > 1:
-                denied = group
+            part = _half(suspects) or group
+            trial = self._tried(part)
+            if trial is None:
+                self.undecided |= group
+                return
+            denied = trial.denied & part
+            if not trial.ok and len(denied) > 1:
+                suspects = denied
+                continue
+            if trial.ok:
+                self.removed |= part
+            elif denied:
+                self.needed += [Needed(name, self.trials, trial.reason) for name in denied]
+                part, suspects = denied, frozenset()
             else:
-                trial = self._tried(group)
-                if trial is not None and trial.ok:
-                    self.removed |= group
-                    break
-                denied = frozenset() if trial is None else trial.denied & group
-                if trial is None or not denied:
-                    self.undecided |= group
-                    break
-                if len(denied) == 1:
-                    (name,) = denied
-                    self.needed.append(Needed(name, self.trials, trial.reason))
-            if len(denied) > 1:
-                self._bisect(denied)
-            group, fails = group - denied, False
-        return len(self.needed) + len(self.undecided) == kept
-
-    def _bisect(self, denied: frozenset[str]) -> None:
-        """Settle calls of which one or more are needed."""
-        names = sorted(denied)
-        half = len(names) // 2
-        first, second = frozenset(names[:half]), frozenset(names[half:])
-        innocent = self.settle(first)
-        self.settle(second, fails=innocent)
+                self.undecided |= part
+            group, suspects = group - part, suspects - part
 
     def _tried(self, group: frozenset[str]) -> Trial | None:
         """Take a group away with all that can go; ``None`` when no trial is left.
@@ -180,3 +172,8 @@ def minimize_findings(result: Minimized) -> tuple[Finding, ...]:
         fix = "allow more trials; see whether the workloads end alike twice"
         found.append(Finding(NOT_DECIDED, "warning", "profile", message, result.undecided, fix))
     return tuple(sorted(found))
+
+
+def _half(names: frozenset[str]) -> frozenset[str]:
+    """Return the first half of the names, the larger one; of one name that name."""
+    return frozenset(sorted(names)[: (len(names) + 1) // 2])

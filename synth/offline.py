@@ -8,6 +8,7 @@ or are not known, the answer holds only for those that are.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from synth.model import Answer, ArgumentUse, Finding, Recording, Run
 from synth.profile_format import ALLOWING
@@ -24,15 +25,35 @@ LooksAt = Callable[[str, str], frozenset[int]]
 """Name the arguments that the filter's rules for a call (architecture, name) compare."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Held:
+    """A recorded call that is refused, or of which that is not known (``answer`` is ``None``).
+
+    ``arguments`` are six values, or none where none were recorded.
+    """
+
+    workload: str
+    arch: str
+    name: str
+    arguments: tuple[int, ...] = ()
+    program: str = ""
+    answer: Answer | None = None
+
+
 def judge_offline(recording: Recording, decide: Decide, looks_at: LooksAt) -> tuple[Finding, ...]:
     """Return one finding for each workload and call that the filter refuses, sorted."""
-    found: set[Finding] = set()
+    return tuple(sorted({_finding(one) for one in held(recording, decide, looks_at)}))
+
+
+def held(recording: Recording, decide: Decide, looks_at: LooksAt) -> frozenset[Held]:
+    """Return the recorded calls that the filter refuses, and those that cannot be judged."""
+    found: set[Held] = set()
     for run in recording.runs:
-        found |= _judge_run(run, decide, looks_at)
-    return tuple(sorted(found))
+        found |= _held_run(run, decide, looks_at)
+    return frozenset(found)
 
 
-def _judge_run(run: Run, decide: Decide, looks_at: LooksAt) -> set[Finding]:
+def _held_run(run: Run, decide: Decide, looks_at: LooksAt) -> set[Held]:
     by_call: dict[tuple[str, str], list[ArgumentUse]] = {}
     for seen in run.arguments:
         if not seen.pointed:
@@ -41,22 +62,29 @@ def _judge_run(run: Run, decide: Decide, looks_at: LooksAt) -> set[Finding]:
     for use in run.syscalls:
         kept = by_call.get((use.arch, use.name), [])
         tuples = {_in_place(seen, values) for seen in kept for values in seen.values}
-        label = use.name if use.arch in ("x86_64", "aarch64") else f"{use.arch} {use.name}"
         recorded = {index for seen in kept for index, _ in seen.fields}
         if any(seen.overflow for seen in kept) or looks_at(use.arch, use.name) - recorded:
-            message = f"{label}: not all argument values were recorded; the others are not judged"
-            found.add(Finding(NOT_DECIDED, "note", run.workload, message))
+            found.add(Held(run.workload, use.arch, use.name))
             if not tuples:
                 continue
         for arguments in sorted(tuples or {NO_ARGUMENTS}):
             given = decide(use.arch, use.number, arguments)
             if given.action not in ALLOWING:
-                answer = errno_name(given.errno) if given.errno else given.action
-                shown = _shown(arguments) if tuples else ""
-                message = f"{label}({shown}) would be refused with {answer} to {use.program or '?'}"
-                fix = "make the profile again from this recording"
-                found.add(Finding(WOULD_REFUSE, "error", run.workload, message, (), fix))
+                shown = arguments if tuples else ()
+                found.add(Held(run.workload, use.arch, use.name, shown, use.program, given))
     return found
+
+
+def _finding(one: Held) -> Finding:
+    label = one.name if one.arch in ("x86_64", "aarch64") else f"{one.arch} {one.name}"
+    if one.answer is None:
+        message = f"{label}: not all argument values were recorded; the others are not judged"
+        return Finding(NOT_DECIDED, "note", one.workload, message)
+    answer = errno_name(one.answer.errno) if one.answer.errno else one.answer.action
+    shown = shown_arguments(one.arguments) if one.arguments else ""
+    message = f"{label}({shown}) would be refused with {answer} to {one.program or '?'}"
+    fix = "make the profile again from this recording"
+    return Finding(WOULD_REFUSE, "error", one.workload, message, (), fix)
 
 
 def _in_place(seen: ArgumentUse, values: tuple[int, ...]) -> tuple[int, ...]:
@@ -67,7 +95,8 @@ def _in_place(seen: ArgumentUse, values: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(arguments)
 
 
-def _shown(arguments: tuple[int, ...]) -> str:
+def shown_arguments(arguments: tuple[int, ...]) -> str:
+    """Return the values up to the last that is not zero."""
     shown = list(arguments)
     while len(shown) > 1 and not shown[-1]:
         shown.pop()

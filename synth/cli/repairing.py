@@ -25,7 +25,7 @@ from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES
 from synth.text import printable
 from synth.verdict import Verdict, judge
 
-GRANTED = "SS809"
+GRANTED = "SS810"
 PROGRAM_LENGTH = 32
 
 

@@ -100,6 +100,7 @@ RULES: dict[str, tuple[str, str]] = {
     "SS806": ("note", "Allowed calls that the workloads do not miss"),
     "SS807": ("note", "A call is needed: a trial without it failed"),
     "SS808": ("warning", "Calls of which it was not decided whether they are needed"),
-    "SS809": ("note", "A capability was granted again"),
+    "SS809": ("warning", "A workload would lack calls under a profile of the others"),
+    "SS810": ("note", "A capability was granted again"),
 }
 """Every finding: its severity and what it means."""

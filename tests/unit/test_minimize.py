@@ -97,6 +97,14 @@ def test_what_went_well_before_is_no_excuse_for_a_later_failure() -> None:
     assert result == Minimized(("a",), (), ("b",), 3)
 
 
+@pytest.mark.parametrize(("wanted", "trials"), [("a", 5), ("h", 5), ("ah", 8), ("abcdefgh", 25)])
+def test_where_all_are_refused_the_fault_is_found_by_halves(wanted: str, trials: int) -> None:
+    """A half that must hold the fault, since the other can go, is not tried as a whole."""
+    result = minimize(["abcdefgh"], lambda removed: Trial(not removed & set(wanted), removed))
+    assert [one.name for one in result.needed] == list(wanted)
+    assert result.trials == trials
+
+
 @pytest.mark.parametrize("most", range(6))
 def test_trials_are_bounded_and_the_rest_is_kept(most: int) -> None:
     result = minimize(["abcd"], needs("a", "b", "c"), most)
@@ -174,6 +182,21 @@ def test_where_the_default_allows_a_rule_refuses() -> None:
     assert now.refusal("personality") == Answer(ERRNO, 38)
     assert now.refusal("ptrace") == Answer(ERRNO, 1)
     assert now.refusal("mount") == Answer(ERRNO, 97)
+
+
+def test_conditions_beside_an_explicit_refusal_go() -> None:
+    one, other = ((Comparison(0, "SCMP_CMP_EQ", value),) for value in (0, 5))
+    rules = (Rule(("unshare",), ALLOW, None, one), Rule(("unshare",), ERRNO, 97, other))
+    assert len(reduced(Profile(ERRNO, rules, 38), "unshare").rules) == 1
+
+
+def test_a_refusal_for_some_containers_keeps_its_errno() -> None:
+    rules = (
+        Rule(("mount",), ALLOW, includes=Gate(("CAP_SYS_ADMIN",))),
+        Rule(("mount",), ERRNO, 97, excludes=Gate(("CAP_SYS_ADMIN",))),
+    )
+    result = reduced(Profile(ERRNO, rules, 38), "mount")
+    assert resolve(result, TARGET).refusal("mount") == Answer(ERRNO, 97)
 
 
 def test_rules_by_capability_go_for_every_container() -> None:

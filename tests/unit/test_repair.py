@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ from tests import builders
 
 ALLOW, ERRNO = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"
 INT, LONG = builders.INT, (1 << 64) - 1
+MASKED = "SCMP_CMP_MASKED_EQ"
 DOCKER = load_baseline("docker-25.0").profile
 TARGET = Target("x86_64", frozenset(), (6, 1))
 LIMIT = Limit(DOCKER, TARGET)
@@ -89,11 +91,21 @@ def test_the_refused_value_alone_is_allowed_as_the_profile_writes_values() -> No
     assert result.added[0].conditions == ((Comparison(0, "SCMP_CMP_EQ", 10),),)
 
 
-def test_masks_of_the_profile_are_used() -> None:
-    only = (Comparison(1, "SCMP_CMP_MASKED_EQ", INT, 0x5401),)
-    profile = hand(Rule(("ioctl",), ALLOW, comparisons=only))
-    result = mended(profile, refused("ioctl", (1, INT, 0x5413)))
-    assert result.added[0].conditions == ((Comparison(1, "SCMP_CMP_MASKED_EQ", INT, 0x5413),),)
+@pytest.mark.parametrize(
+    ("name", "index", "have", "want"),
+    [
+        ("ioctl", 1, (MASKED, INT, 0x5401), (MASKED, INT, 0x5413)),
+        ("prctl", 0, ("SCMP_CMP_EQ", 0x5401), ("SCMP_CMP_EQ", 0x5413)),
+        ("prctl", 0, (MASKED, 0xFFFF_FFFF_FFFF, 1), (MASKED, 0xFFFF_FFFF_FFFF, 0x5413)),
+        ("prctl", 0, (MASKED, 1, 0), (MASKED, INT, 0x5413)),
+    ],
+)
+def test_masks_of_the_profile_are_used(
+    name: str, index: int, have: tuple[str, int, int], want: tuple[str, int, int]
+) -> None:
+    profile = hand(Rule((name,), ALLOW, comparisons=(Comparison(index, *have),)))
+    result = mended(profile, refused(name, (index, INT, 0x5413)))
+    assert result.added[0].conditions == ((Comparison(index, *want),),)
 
 
 def test_the_masks_of_the_baseline_are_used_for_clone() -> None:
@@ -184,6 +196,31 @@ def test_a_rule_not_in_force_here_is_kept_apart() -> None:
     assert resolve(result.profile, old).refusal("ptrace") == Answer(ERRNO, 97)
 
 
+def test_what_a_gated_rule_covers_here_is_kept_for_elsewhere() -> None:
+    ten, high = ((Comparison(0, "SCMP_CMP_EQ", value),) for value in (10, 10 | 1 << 32))
+    older = Rule(("socket",), ERRNO, 97, high, excludes=Gate(min_kernel="4.8"))
+    profile = hand(Rule(("socket",), ALLOW, comparisons=ten), older)
+    result = mended(profile, refused("socket", (0, INT, 10)))
+    now = resolve(result.profile, TARGET)
+    assert now.answer("socket", [10 | 1 << 32, 0, 0, 0, 0, 0]).action == ALLOW
+    old = resolve(result.profile, Target("x86_64", frozenset(), (4, 4)))
+    assert old.answer("socket", [10, 0, 0, 0, 0, 0]).action == ALLOW
+    assert old.answer("socket", [10 | 1 << 32, 0, 0, 0, 0, 0]) == Answer(ERRNO, 97)
+
+
+def test_what_is_logged_or_allowed_stays_so() -> None:
+    """Two answers that let a call through must not meet either; then nothing is added."""
+    logged = Rule(("ioctl",), "SCMP_ACT_LOG", comparisons=(Comparison(1, "SCMP_CMP_EQ", 1),))
+    plain = Rule(("ioctl",), ALLOW, comparisons=(Comparison(2, "SCMP_CMP_EQ", 5),))
+    profile = hand(logged)
+    now = resolve(mended(profile, refused("ioctl", (1, INT, 2))).profile, TARGET)
+    assert now.answer("ioctl", [0, 2, 0, 0, 0, 0]).action == "SCMP_ACT_LOG"
+    apart = hand(
+        replace(logged, comparisons=(*logged.comparisons, Comparison(2, "SCMP_CMP_EQ", 6))), plain
+    )
+    mended(apart, refused("ioctl", (1, INT, 2)))
+
+
 def test_a_profile_that_allows_by_default_loses_its_refusal() -> None:
     result = mended(hand(Rule(("ptrace", "mount"), ERRNO), default=ALLOW), refused("ptrace"))
     now = resolve(result.profile, TARGET)
@@ -219,6 +256,28 @@ def test_an_i386_call_is_repaired_where_the_profile_admits_them() -> None:
     assert now.allowed("_newselect", "x86") == ((),)
     assert now.decide("x86", "socket", (1, 0, 0, 0, 0, 0)).action == ALLOW
     assert now.decide("x86", "socketcall", (1, 0, 0, 0, 0, 0)).action == ALLOW
+
+
+def test_an_errno_for_a_family_gives_way_where_both_meet_in_socketcall() -> None:
+    other = Rule(("socket",), ERRNO, 97, (Comparison(0, "SCMP_CMP_EQ", 38),))
+    result = mended(hand(other, arches="X86_64 X86"), refused("socket", (0, INT, 10)))
+    assert [rule.action for rule in result.profile.rules] == [ALLOW]
+    result = mended(hand(other), refused("socket", (0, INT, 10)))
+    assert [rule.action for rule in result.profile.rules] == [ERRNO, ALLOW]
+
+
+def test_a_call_that_would_open_the_multiplexer_beyond_the_baseline_stays_refused() -> None:
+    rules = (Rule(("socketcall",), ERRNO, 97), Rule(("bind",), ALLOW))
+    limit = Limit(hand(*rules, arches="X86_64 X86"), TARGET)
+    assert mended(hand(), refused("bind"), limit=limit).added
+    assert not mended(hand(arches="X86_64 X86"), refused("bind"), limit=limit).added
+
+
+def test_a_refusal_that_no_rule_of_that_name_makes_is_not_repaired() -> None:
+    profile = hand(Rule(("socket",), ERRNO, 97), default=ALLOW, arches="X86_64 X86")
+    result = mended(profile, refused("socketcall", arch="x86"))
+    assert result.profile == profile
+    assert not result.added
 
 
 def test_values_that_are_too_many_are_no_list() -> None:
