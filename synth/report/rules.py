@@ -90,5 +90,11 @@ RULES: dict[str, tuple[str, str]] = {
     "SS608": ("error", "A validation was made with other capabilities"),
     "SS609": ("warning", "Recorded workloads were not validated"),
     "SS610": ("warning", "There is no provenance beside the profile"),
+    "SS701": ("error", "A logged call would be refused"),
+    "SS702": ("warning", "A logged call is decided by arguments, which the log does not have"),
+    "SS703": ("note", "A logged call is allowed by the profile"),
+    "SS704": ("warning", "Evidence was lost"),
+    "SS705": ("warning", "A call was killed by a filter"),
+    "SS706": ("note", "Records of other actions than LOG"),
 }
 """Every finding: its severity and what it means."""
