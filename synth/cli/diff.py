@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from synth.baseline import available, is_baseline, load_baseline, newest
+from synth.baseline import is_baseline, load_baseline, newest
 from synth.cli.common import Settings, clean, pass_settings
 from synth.cli.difference import (
     THRESHOLDS,
@@ -19,18 +19,18 @@ from synth.cli.difference import (
 from synth.cli.target import (
     container_capabilities,
     kernel_option,
+    named_baseline,
     profile_arch,
     target_options,
 )
 from synth.diff import compare_profiles, findings
-from synth.errors import DataError, ExitCode
-from synth.files import dump_json, load_json, refuse_existing, write_atomic
+from synth.errors import ExitCode
+from synth.files import dump_json, refuse_existing, write_atomic
 from synth.model import Profile, Target
 from synth.profile import load_profile
 from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES
 
 DEFAULT_AGAINST = "docker-default"
-MAX_SIDE_FILE = 256 * 1024
 
 
 @click.command()
@@ -119,7 +119,7 @@ def diff(
 def _against(text: str, profile: Path, settings: Settings) -> tuple[Profile, str]:
     """Return the profile to compare with and its name; say so when we chose it."""
     if text == DEFAULT_AGAINST:
-        named = _named_baseline(profile.parent / "provenance.json")
+        named = named_baseline(profile.parent / "provenance.json", "--against")
         chosen = newest() if named is None else load_baseline(named)
         why = "the newest default known" if named is None else "named in provenance.json"
         settings.note(f"comparing with {chosen.name}, {why}")
@@ -127,19 +127,3 @@ def _against(text: str, profile: Path, settings: Settings) -> tuple[Profile, str
     if not is_baseline(text) and (text.endswith(".json") or "/" in text or Path(text).exists()):
         return load_profile(Path(text)), text
     return load_baseline(text).profile, text
-
-
-def _named_baseline(path: Path) -> str | None:
-    """Return the baseline that a provenance file names; ``None`` if there is no such file."""
-    if not path.exists():
-        return None
-    document = load_json(path, limit=MAX_SIDE_FILE)
-    name = document.get("baseline") if isinstance(document, dict) else None
-    if not isinstance(name, str) or not is_baseline(name):
-        raise DataError(
-            "names no baseline we have",
-            where=str(path),
-            slug="bad-provenance",
-            fix=f"name one with --against: {', '.join(available())}",
-        )
-    return name

@@ -9,15 +9,19 @@ from typing import Any
 
 import click
 
+from synth.baseline import available, is_baseline
 from synth.capabilities import load_capabilities
 from synth.cli.common import Settings
 from synth.config import capability_names
-from synth.errors import UsageError
+from synth.errors import DataError, UsageError
+from synth.files import load_json
 from synth.model import Profile
 from synth.syscalls import CAPABILITIES, DOCKER_DEFAULT_CAPABILITIES, SCMP_ARCHES, arch_of_scmp
 
 DEFAULT_KERNEL = "6.1"
 """Old enough to be everywhere; Docker's rules by kernel ask for 4.8."""
+
+MAX_SIDE_FILE = 256 * 1024
 
 
 def target_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,6 +82,25 @@ def kernel_option(text: str) -> tuple[int, int]:
             fix="write two numbers, such as 6.1",
         )
     return int(found[1]), int(found[2])
+
+
+def named_baseline(path: Path, option: str) -> str | None:
+    """Return the baseline that a provenance file names; ``None`` if there is no such file.
+
+    ``option`` is what names one by hand.
+    """
+    if not path.exists():
+        return None
+    document = load_json(path, limit=MAX_SIDE_FILE)
+    name = document.get("baseline") if isinstance(document, dict) else None
+    if not isinstance(name, str) or not is_baseline(name):
+        raise DataError(
+            "names no baseline we have",
+            where=str(path),
+            slug="bad-provenance",
+            fix=f"name one with {option}: {', '.join(available())}",
+        )
+    return name
 
 
 def profile_arch(profile: Profile) -> str:

@@ -102,5 +102,11 @@ RULES: dict[str, tuple[str, str]] = {
     "SS808": ("warning", "Calls of which it was not decided whether they are needed"),
     "SS809": ("warning", "A workload would lack calls under a profile of the others"),
     "SS810": ("note", "A capability was granted again"),
+    "SS701": ("error", "A logged call would be refused"),
+    "SS702": ("warning", "A logged call is decided by arguments, which the log does not have"),
+    "SS703": ("note", "A logged call is allowed by the profile"),
+    "SS704": ("warning", "Evidence was lost"),
+    "SS705": ("warning", "A call was killed by a filter"),
+    "SS706": ("note", "Records of other actions than LOG"),
 }
 """Every finding: its severity and what it means."""
