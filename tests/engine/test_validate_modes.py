@@ -81,3 +81,40 @@ def test_what_is_not_missed_is_found_by_groups(tmp_path: Path, cli: Cli) -> None
     cli("validate", "r.json", *small, "--no-attempts", status=1)
     done = cli("validate", "r.json", *small, "--no-attempts", "--tolerant")
     assert "tolerated" in done.stdout
+
+
+PROJECT = """
+[container]
+image = {image}
+command = ["sleep", "infinity"]
+
+[[workload]]
+name = "lists"
+run = ["ls", "-la", "/etc"]
+
+[[workload]]
+name = "makes"
+run = "mkdir /tmp/made && nice >/dev/null"
+
+[[workload]]
+name = "looks"
+run = ["ls", "/"]
+mode = "exec"
+"""
+
+
+def test_what_each_workload_would_lack_without_its_own_recording(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "seccomp-synth.toml").write_text(PROJECT.format(image=json.dumps(BASE)))
+    cli("record", "-o", "r.json")
+    for form in ((), ("--offline",)):
+        done = cli("validate", "r.json", "--cross", *form, "--format", "json")
+        rows = {one["workload"]: one for one in json.loads(done.stdout)["rows"]}
+        assert rows.keys() == {"lists", "looks", "makes"}
+        lacked = {name: {one["name"] for one in row["lacked"]} for name, row in rows.items()}
+        assert "mkdir" in lacked["makes"], form
+        assert "getpriority" in rows["makes"]["own"]
+        assert not lacked["looks"], form
+        assert rows["looks"]["covered"] == 1
+    done = cli("validate", "r.json", "--cross")
+    assert "mkdir" in next(line for line in done.stdout.splitlines() if line.startswith("makes"))
+    assert "makes under a profile of the others: failed" in done.stderr
