@@ -159,3 +159,57 @@ def test_without_a_provenance_the_recorded_default_is_compared_with(
     (folder / "out/provenance.json").unlink()
     assert typed(*CHECK, "--recording", "old.json") == 0
     assert "nothing beyond docker-20.10-debian" in capsys.readouterr().out
+
+
+EXCEPTION = """
+[[exception]]
+syscall = "{name}"
+reason = "the profiler"
+owner = "ops"
+expires = {expires}
+"""
+
+
+@pytest.fixture
+def project(folder: Path) -> Path:
+    """The folder with a project file that excepts two calls, one of them no longer."""
+    (folder / "seccomp-synth.toml").write_text(
+        'container = {image = "debian"}\n[[workload]]\nname = "x"\nrun = ["true"]\n'
+        + EXCEPTION.format(name="perf_event_open", expires="2999-01-01")
+        + EXCEPTION.format(name="acct", expires="2001-01-01")
+    )
+    return folder
+
+
+def allowed(path: Path) -> set[str]:
+    rules = json.loads(path.read_text())["syscalls"]
+    return {name for one in rules if one["action"] == "SCMP_ACT_ALLOW" for name in one["names"]}
+
+
+def test_the_update_has_the_exceptions_that_count(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(*CHECK, "--recording", "new.json") == 1
+    out = capsys.readouterr().out
+    assert "warning[SS322] acct: the exception has expired" in out
+    assert {"perf_event_open", "splice"} <= allowed(project / "out/seccomp.new.json")
+    assert "acct" not in allowed(project / "out/seccomp.new.json")
+    assert typed("-q", "synth", "old.json", "new.json", "-o", "remade") == 0
+    assert allowed(project / "remade/seccomp.json") == allowed(project / "out/seccomp.new.json")
+
+
+def test_exceptions_are_those_of_the_project_file_that_is_named(project: Path) -> None:
+    shutil.move("seccomp-synth.toml", "other.toml")
+    assert typed(*CHECK, "--recording", "new.json", "-o", "without.json") == 1
+    assert "perf_event_open" not in allowed(project / "without.json")
+    assert typed(*CHECK, "--recording", "new.json", "--config", "other.toml") == 1
+    assert "perf_event_open" in allowed(project / "out/seccomp.new.json")
+    assert typed(*CHECK, "--recording", "new.json", "--config", "none.toml") == 2
+
+
+def test_an_exception_that_has_expired_is_said_without_drift_too(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(*CHECK, "--recording", "old.json") == 0
+    assert "SS322" in capsys.readouterr().out
+    assert typed(*CHECK, "--recording", "old.json", "--fail-on", "warning") == 1
