@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import re
@@ -17,6 +18,7 @@ from synth.emit.deployment import FOLDER, Deployment
 from synth.emit.devcontainer import FILE_NAME as DEVCONTAINER
 from synth.emit.devcontainer import devcontainer_snippet
 from synth.emit.kubernetes import POD_NAME, PROFILE_NAME, operator_profile, pod
+from synth.emit.outdated import outdated
 from synth.emit.run import NAMES, run_script
 from synth.errors import UsageError
 from synth.evidence import Evidence
@@ -105,6 +107,20 @@ def emitted(deployment: Deployment, emitters: tuple[str, ...], arch: str) -> dic
         texts[PROFILE_NAME] = operator_profile(deployment)
         texts[POD_NAME] = pod(deployment, arch)
     return texts
+
+
+def remove_outdated(folder: Path, deployment: Deployment, project: Config | None) -> list[str]:
+    """Remove the profiles of earlier runs that nothing names any more; return their names."""
+    source = project.source if project is not None else None
+    naming: tuple[Path, ...] = ()
+    if source is not None:
+        naming = (source.path, *_from_source(source, deployment.service)[0])
+    removed = []
+    for path in outdated(folder, deployment.service, naming):
+        with contextlib.suppress(OSError):  # it is in nobody's way
+            path.unlink()
+            removed.append(f"{FOLDER}/{path.name}")
+    return removed
 
 
 def _from_source(

@@ -26,6 +26,7 @@ from synth.cli.emitting import (
     emitted,
     parse_emitters,
     project_of,
+    remove_outdated,
     today,
 )
 from synth.config import Config, capability_names
@@ -191,6 +192,9 @@ def synth(
     if oci:
         made.texts[OCI] = made.deployment.oci
     write_all(folder, made.texts, force=force, fix="name a writable folder with -o")
+    removed = remove_outdated(folder, made.deployment, project)
+    if removed:
+        settings.note(f"removed from {folder}, since nothing names them now: {', '.join(removed)}")
     _conclude(settings, made, wishes, recordings)
     if settings.verbosity > 0:
         _saturation(settings, loaded)
