@@ -34,6 +34,10 @@ def doctor(settings: Settings) -> int:
 
     Exit status 3 when recording and validating would not work here; synth and diff work
     everywhere.
+
+    \b
+    Example:
+      sudo seccomp-synth doctor
     """
     checks = list(_checks())
     for check in checks:

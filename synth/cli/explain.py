@@ -54,6 +54,7 @@ SCHEMA, SCHEMA_VERSION = "seccomp-synth/explanation", "1.0.0"
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
+    help="Form of the answer: for people or for programs.",
 )
 @target_options
 @pass_settings

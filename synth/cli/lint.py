@@ -35,7 +35,12 @@ from synth.syscalls import CAPABILITIES, DOCKER_DEFAULT_CAPABILITIES
     help="Engine to judge for; by default all that read the dialect.",
 )
 @click.option(
-    "--output", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+    "--output",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Form of the answer: for people or for programs.",
 )
 @click.option("--cap-add", multiple=True, metavar="CAP", help="The container has this as well.")
 @click.option("--no-new-privileges", "quiet", is_flag=True, help="The container has it set.")

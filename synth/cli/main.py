@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 import click
+from click.shell_completion import CompletionItem
 
 from synth import __version__
 from synth.cli.common import Settings, run_command, use_color
@@ -29,6 +30,8 @@ COMMANDS = {
     "lint": "synth.cli.lint:lint_command",
     "baseline": "synth.cli.baseline:baseline",
     "doctor": "synth.cli.doctor:doctor",
+    "completion": "synth.cli.completion:completion",
+    "man": "synth.cli.manual:man",
 }
 
 SUMMARIES = {
@@ -45,6 +48,8 @@ SUMMARIES = {
     "lint": "Name what engines would ignore, misread or refuse in a profile.",
     "baseline": "Show, import and verify the default profiles of engines.",
     "doctor": "Say what this host can do, and the command that mends what it can't.",
+    "completion": "Write what makes a shell complete commands, options, files and names.",
+    "man": "Write the manual page, with all commands, for man(1).",
 }
 
 
@@ -63,6 +68,10 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)  # noqa: S101 - a typo in COMMANDS, not input
         _add_verbosity(command)
+        if ctx.resilient_parsing:  # completing, which needs more than running does
+            from synth.cli.completing import add_completions
+
+            add_completions(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -70,12 +79,21 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, SUMMARIES[name]) for name in COMMANDS])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that ``incomplete`` may become, without importing them."""
+        items = [
+            CompletionItem(name, help=SUMMARIES[name])
+            for name in COMMANDS
+            if name.startswith(incomplete)
+        ]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve the command name, offering the nearest one for a typo."""
         name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
             near = get_close_matches(name, COMMANDS, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             ctx.fail(f"no such command {name!r}{hint}")
