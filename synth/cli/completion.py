@@ -14,7 +14,7 @@ PROGRAM, VARIABLE = "seccomp-synth", "_SECCOMP_SYNTH_COMPLETE"
 
 
 @click.command()
-@click.argument("shell", required=False, type=click.Choice(SHELLS))
+@click.argument("shell", required=False, type=click.Choice(SHELLS), metavar="SHELL")
 @click.pass_context
 def completion(ctx: click.Context, shell: str | None) -> int:
     """Write what makes a shell complete commands, options, files and names.

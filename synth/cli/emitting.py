@@ -28,6 +28,7 @@ from synth.profile import dump_profile
 from synth.project.compose import ComposeFiles, merge_compose, read_compose, service_of
 from synth.project.described import strings
 from synth.project.devcontainer import compose_of, load_devcontainer, project_folder
+from synth.text import nearest
 
 EMITTERS = ("compose", "devcontainer", "docker", "podman", "kubernetes")
 DEFAULT_SERVICE = "app"
@@ -40,7 +41,8 @@ def parse_emitters(text: str) -> tuple[str, ...]:
         return ()
     for name in names:
         if name not in EMITTERS:
-            raise _bad(f"--emit: there is no {name[:40]!r}", f"choose from {', '.join(EMITTERS)}")
+            fix = nearest(name, EMITTERS, f"choose from {', '.join(EMITTERS)}")
+            raise _bad(f"--emit: there is no {name[:40]!r}", fix)
     return tuple(one for one in EMITTERS if one in names)
 
 

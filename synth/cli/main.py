@@ -6,13 +6,14 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import click
 from click.shell_completion import CompletionItem
 
 from synth import __version__
+from synth.cli.choosing import offer_nearest
 from synth.cli.common import Settings, run_command, use_color
+from synth.text import nearest
 
 # name -> module:attribute; the module is imported only when its command is asked for, so that
 # ``--help`` and the pure commands need neither Linux nor root nor an engine.
@@ -68,6 +69,7 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)  # noqa: S101 - a typo in COMMANDS, not input
         _add_verbosity(command)
+        offer_nearest(command)
         if ctx.resilient_parsing:  # completing, which needs more than running does
             from synth.cli.completing import add_completions
 
@@ -94,9 +96,8 @@ class LazyGroup(click.Group):
         """Resolve the command name, offering the nearest one for a typo."""
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            near = get_close_matches(name, COMMANDS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"no such command {name!r}{hint}")
+            hint = nearest(name, COMMANDS, f"choose from {', '.join(COMMANDS)}")
+            ctx.fail(f"no such command {name[:64]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
 
@@ -156,6 +157,9 @@ def cli(ctx: click.Context, quiet: bool, verbose: int, color: str) -> None:
     colored = use_color(color, dict(os.environ), terminal=sys.stderr.isatty())
     ctx.obj = Settings(verbosity=-1 if quiet else verbose, color=colored)
     ctx.color = colored
+
+
+offer_nearest(cli)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -22,6 +22,7 @@ from synth.errors import ExitCode, Interrupted, UsageError, WorkloadError
 from synth.files import require_writable, write_atomic
 from synth.model import Container, Recording, Workload
 from synth.recording import dump_recording
+from synth.text import nearest
 
 
 @click.command()
@@ -152,7 +153,7 @@ def record(
         words = command if image is None else (image, *command)  # there is no IMAGE then
         project = from_source(source, config, words, name, settings, engine or "")
     elif image is None:
-        project = _from_project_file(config, settings, engine or "")
+        project = _from_project_file(config, settings, engine or "", only)
     else:
         project = _from_command_line(image, command, name)
     workloads = tuple(
@@ -248,7 +249,9 @@ def _conclude(settings: Settings, recording: Recording, path: Path) -> int:
     return int(ExitCode.OK)
 
 
-def _from_project_file(path: Path, settings: Settings | None = None, engine: str = "") -> Config:
+def _from_project_file(
+    path: Path, settings: Settings, engine: str, only: tuple[str, ...]
+) -> Config:
     if not path.exists():
         raise UsageError(
             f"no IMAGE is given and there is no {path}",
@@ -257,7 +260,9 @@ def _from_project_file(path: Path, settings: Settings | None = None, engine: str
             fix="write one with: seccomp-synth init; or try: "
             "seccomp-synth record debian:bookworm -- ls -la /",
         )
-    return located(load_config(path), settings or Settings(), engine)
+    project = load_config(path)
+    _selected(project.workloads, only)  # said before an image is looked for
+    return located(project, settings, engine)
 
 
 def _from_command_line(image: str, command: tuple[str, ...], name: str | None) -> Config:
@@ -275,7 +280,7 @@ def _selected(workloads: tuple[Workload, ...], only: tuple[str, ...]) -> tuple[W
                 f"no workload is named {one[:64]!r}",
                 where=WHERE,
                 slug="no-such-workload",
-                fix=f"choose from {', '.join(known)}",
+                fix=nearest(one, known, f"choose from {', '.join(known)}"),
             )
     return tuple(workload for workload in workloads if not only or workload.name in only)
 
@@ -305,7 +310,7 @@ def record_again(
     Raises ``Interrupted`` and ``WorkloadError`` where ``record`` would save and exit.
     """
     if image is None:
-        project = _from_project_file(config, settings, choice.name)
+        project = _from_project_file(config, settings, choice.name, only)
     else:
         project = _from_command_line(image, command, None)
     container = ContainerOptions(**options).apply(project.container)

@@ -128,4 +128,4 @@ def test_command_names_are_completed_without_loading_commands(tmp_path: Path) ->
     )
     lines = run([sys.executable, "-c", code], tmp_path).splitlines()
     assert "plain,validate" in lines
-    assert lines[-1] == "['synth.cli.common', 'synth.cli.main']"
+    assert lines[-1] == "['synth.cli.choosing', 'synth.cli.common', 'synth.cli.main']"
