@@ -12,7 +12,7 @@ import click
 
 from synth.baseline import Baseline, for_engine, load_baseline
 from synth.capabilities import dump_capabilities
-from synth.cli.common import Settings, clean, pass_settings
+from synth.cli.common import Settings, pass_settings
 from synth.cli.container_options import WHERE, container_options
 from synth.cli.emitting import project_of, today
 from synth.cli.engines import EngineChoice, engine_options
@@ -184,7 +184,7 @@ def check(
     if outputs:
         write_outputs(settings, report, wanted, force=force)
     else:
-        click.echo(clean(summary(report)), nl=False)
+        settings.answer(summary(report))
     if not result.inside:
         granted = capabilities_path or profile_path.parent / "capabilities.json"
         _write_update(settings, result, target, profile_path, granted, force=force)
@@ -260,4 +260,4 @@ def _write_update(
         write_atomic(beside, dump_capabilities(result.capabilities), force=force)
         written.append(str(beside))
     settings.note(f"wrote {', '.join(written)}: look at it, then put it in place of the old one")
-    settings.note(f"next: seccomp-synth diff {target} --against {committed}")
+    settings.next("diff", target, "--against", committed)

@@ -69,8 +69,10 @@ def lint_command(
     checked = lint(
         read_located(profile), dialect=dialect, engines=engines, capabilities=granted, quiet=quiet
     )
-    text = as_json(profile, checked) if form == "json" else as_table(profile, checked)
-    click.echo(clean(text), nl=False)
+    if form == "json":
+        click.echo(clean(as_json(profile, checked)), nl=False)
+    else:
+        settings.answer(as_table(profile, checked))
     if checked.cut:
         settings.warn("there are more problems than are listed; mend these first")
     return int(ExitCode.ANSWER_IS_NO if checked.errors else ExitCode.OK)

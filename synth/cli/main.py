@@ -103,6 +103,9 @@ class LazyGroup(click.Group):
 
 def _add_verbosity(command: click.Command) -> None:
     """Let -q and -v be typed after the command as well, where people try them first."""
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            _add_verbosity(one)
 
     def change(ctx: click.Context, param: click.Parameter, value: int) -> None:
         if value:
@@ -154,9 +157,11 @@ def cli(ctx: click.Context, quiet: bool, verbose: int, color: str) -> None:
       seccomp-synth validate ls.recording.json --profile out/seccomp.json
       seccomp-synth diff out/seccomp.json
     """
-    colored = use_color(color, dict(os.environ), terminal=sys.stderr.isatty())
-    ctx.obj = Settings(verbosity=-1 if quiet else verbose, color=colored)
-    ctx.color = colored
+    settings = ctx.ensure_object(Settings)
+    settings.verbosity = -1 if quiet else verbose
+    environment = dict(os.environ)
+    settings.color = use_color(color, environment, terminal=sys.stderr.isatty())
+    settings.answer_color = use_color(color, environment, terminal=sys.stdout.isatty())
 
 
 offer_nearest(cli)
@@ -164,11 +169,12 @@ offer_nearest(cli)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
-    sys.exit(
-        run_command(
-            lambda: cli.main(args=arguments, prog_name="seccomp-synth", standalone_mode=False)
-        )
-    )
+    settings = Settings()
+
+    def run() -> object:
+        return cli.main(arguments, "seccomp-synth", standalone_mode=False, obj=settings)
+
+    sys.exit(run_command(run, settings))
 
 
 if __name__ == "__main__":

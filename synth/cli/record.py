@@ -244,8 +244,8 @@ def _conclude(settings: Settings, recording: Recording, path: Path) -> int:
     if not recording.health.ok:
         return int(ExitCode.BAD_DATA)
     known = recording.filter.kind == "default"
-    unnamed = "" if known else f" --baseline {recording.filter.baseline}"
-    settings.note(f"next: seccomp-synth synth {path} -o out/{unnamed}")
+    unnamed = () if known else ("--baseline", recording.filter.baseline)
+    settings.next("synth", path, "-o", "out/", *unnamed)
     return int(ExitCode.OK)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -328,7 +327,5 @@ def _conclude(settings: Settings, made: Made, wishes: Wishes, recordings: Sequen
     settings.note(f"wrote {', '.join(sorted(made.texts))} to {folder}")
     if made.deployment.compose_files:
         settings.note(f"to use it: {compose_command(made.deployment, 'up', '-d')}")
-    following = ["seccomp-synth", "validate", *recordings, "--profile", folder / PROFILE]
-    if wishes.config is not None:
-        following += ["--config", wishes.config]
-    settings.note(f"next: {shlex.join(str(one) for one in following)}")
+    project = () if wishes.config is None else ("--config", wishes.config)
+    settings.next("validate", *recordings, "--profile", folder / PROFILE, *project)
