@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from synth.cli.main import COMMANDS, SUMMARIES, cli
+from synth.cli.main import cli
 from synth.cli.manual import EXITS
 from synth.errors import ExitCode
 from tests.command import typed
@@ -55,12 +55,6 @@ def test_help_has_an_example_and_fits(
         if isinstance(one, click.Option) and not one.help
     ]
     assert short == []
-
-
-def test_summaries_are_the_first_sentence_of_the_help() -> None:
-    for name in COMMANDS:
-        text = " ".join((command_of((name,)).help or "").split("\n\n")[0].split())
-        assert text == SUMMARIES[name]
 
 
 def test_every_exit_status_is_in_the_page() -> None:
