@@ -16,7 +16,7 @@ from synth.cli.common import Settings, pass_settings
 from synth.cli.container_options import WHERE, container_options
 from synth.cli.emitting import project_of, today
 from synth.cli.engines import EngineChoice, engine_options
-from synth.cli.record import record_again
+from synth.cli.jobs import Line, only_option, record_again
 from synth.cli.reporting import (
     fails,
     files_options,
@@ -74,7 +74,7 @@ SHOWN = 8
     metavar="FILE",
     help="Project file with workloads and exceptions; default: seccomp-synth.toml if there.",
 )
-@click.option("--only", multiple=True, metavar="NAME", help="Record this workload only.")
+@only_option
 @click.option(
     "--allow-capability",
     multiple=True,
@@ -156,10 +156,15 @@ def check(
         baseline_name,
     )
     if not loaded:
-        choice = EngineChoice(engine or "", runtime or "")
-        made = record_again(
-            settings, image, command, config or Path(DEFAULT_NAME), only, choice, options
+        line = Line(
+            image,
+            command,
+            config or Path(DEFAULT_NAME),
+            only,
+            EngineChoice(engine or "", runtime or ""),
+            options,
         )
+        made = record_again(settings, line)
         if save_recording is not None:
             write_atomic(save_recording, dump_recording(made), force=force)
             settings.note(f"wrote {save_recording}")

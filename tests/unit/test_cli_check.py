@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from synth.cli import check as module
+from synth.cli.jobs import Line
 from synth.errors import WorkloadError
 from synth.model import Recording
 from synth.recording import dump_recording, load_recording
@@ -112,18 +113,19 @@ def test_a_warning_can_fail_it(folder: Path) -> None:
 
 
 def test_without_recordings_it_records_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    asked: list[Line] = []
 
-    def again(*arguments: object) -> Recording:
-        asked.append(arguments[1:5])
+    def again(_settings: object, line: Line) -> Recording:
+        asked.append(line)
         return load_recording(folder / "new.json")
 
     monkeypatch.setattr(module, "record_again", again)
     assert typed(*CHECK, "--save-recording", "saved.json") == 1
-    assert asked == [(None, (), Path("seccomp-synth.toml"), ())]
+    assert asked[0].image is None
+    assert asked[0].config == Path("seccomp-synth.toml")
     assert load_recording(folder / "saved.json") == load_recording(folder / "new.json")
     assert typed(*CHECK, "--force", "debian", "--", "ls", "-l") == 1
-    assert asked[1][:2] == ("debian", ("ls", "-l"))
+    assert (asked[1].image, asked[1].command) == ("debian", ("ls", "-l"))
 
 
 def test_a_failed_workload_is_no_drift(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
