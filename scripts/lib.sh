@@ -63,9 +63,9 @@ install_packages() {
 }
 
 # What the tests take in addition: compilers and interpreters for known programs, an independent tracer,
-# engine with both runtimes.
+# engine with both runtimes, two readers of manual pages.
 TEST_PACKAGES=(gcc libc6-dev musl-tools golang-go nodejs strace git libseccomp2 shellcheck podman crun
-	runc iproute2)
+	runc iproute2 groff-base mandoc)
 
 # Make the virtual environment; `ensure_venv ''` for running, `ensure_venv '[dev]'` for testing.
 # A stamp makes repeats instant; it names the folder too, since a copied environment runs the

@@ -18,6 +18,7 @@ from synth.errors import DataError, UsageError
 from synth.files import parse_json
 from synth.model import Comparison, Gate, Profile, Recording, Rule
 from synth.quickcheck import certainly_valid
+from synth.text import nearest
 
 Version = tuple[int, ...]
 
@@ -64,7 +65,7 @@ def load_baseline(name: str) -> Baseline:
     raise UsageError(
         f"no baseline is named {name[:80]!r}",
         slug="no-such-baseline",
-        fix=f"name one of {', '.join(available())}",
+        fix=nearest(name, available(), f"name one of {', '.join(available())}"),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from synth.errors import DataError
 from synth.files import parse_json
 from synth.model import Gate, Profile, Rule
+from synth.profile import gate_entry
 from synth.profile_problems import Problem
 from synth.profile_reader import ProfileReader
 from synth.profile_rules import answer_of, check_rules, together
@@ -146,21 +147,9 @@ def rule_entry(rule: Rule) -> dict[str, Any]:
         ]
     for key, gate in (("requires", rule.includes), ("unless", rule.excludes)):
         if gate != Gate():
-            entry[key] = gate_entry(gate)
+            entry[key] = gate_entry(gate, capabilities="capabilities", kernel="min_kernel")
     if rule.comment:
         entry["comment"] = rule.comment
-    return entry
-
-
-def gate_entry(gate: Gate) -> dict[str, Any]:
-    """Return one gate without empty fields."""
-    entry: dict[str, Any] = {}
-    if gate.capabilities:
-        entry["capabilities"] = list(gate.capabilities)
-    if gate.arches:
-        entry["arches"] = list(gate.arches)
-    if gate.min_kernel:
-        entry["min_kernel"] = gate.min_kernel
     return entry
 
 

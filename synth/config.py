@@ -16,6 +16,7 @@ from synth.exceptions import SyscallException, read_exceptions
 from synth.files import parse_json, read_bounded
 from synth.model import Container, Workload
 from synth.syscalls import CAPABILITIES
+from synth.text import nearest
 from synth.workloads import check_masks, command_of, read_workload
 
 DEFAULT_NAME = "seccomp-synth.toml"
@@ -235,8 +236,7 @@ def _check_schema(document: dict[str, Any], where: str) -> None:
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = list(error.schema.get("properties", {}))
         unknown = next(key for key in error.instance if key not in known)
-        near = get_close_matches(unknown, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        hint = nearest(unknown, known, f"known here: {', '.join(known)}")
         raise _bad(f"{where}: {place}", f"unknown key {unknown[:80]!r}", hint)
     raise _bad(f"{where}: {place}", error.message[:200])
 

@@ -6,6 +6,7 @@ Only what was really made or used now counts as drift; what this release would a
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,8 @@ from synth.diff import Change, compared
 from synth.emit.provenance import Provenance
 from synth.environment import LABELS, environments, moved
 from synth.evidence import Evidence, combine
+from synth.excepting import EXPIRED, apply_exceptions
+from synth.exceptions import SyscallException
 from synth.generate import Generated, generate
 from synth.model import Finding, Profile, Recording, Target
 from synth.resolve import Resolved, resolve
@@ -31,12 +34,16 @@ SHOWN = 6
 
 @dataclass(frozen=True)
 class Committed:
-    """What was committed: the profile and, where there are, list, provenance and recordings."""
+    """What was committed: the profile and, where there are, list, provenance, recordings.
+
+    ``exceptions`` are the project file's.
+    """
 
     profile: Profile
     cap_add: tuple[str, ...]
     provenance: Provenance | None = None
     recordings: tuple[Recording, ...] = ()
+    exceptions: tuple[SyscallException, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,12 +71,14 @@ def drift(
     baselines: Sequence[Baseline],
     *,
     consented: Iterable[str] = (),
+    today: datetime.date = datetime.date.min,
 ) -> Drift:
     """Compare ``recordings`` with what was committed.
 
     ``baselines`` has the default that each recording ran under.  The update is made of the
-    committed recordings too, on the first of the defaults; capabilities beyond Docker's default
-    are in it only if they were committed or are ``consented``.
+    committed recordings too, on the first of the defaults, with the exceptions that still count
+    ``today``; capabilities beyond Docker's default are in it only if they were committed or are
+    ``consented``.  Raises ``UsageError`` for an exception that needs an owner and has none.
     """
     now = combine(recordings)
     tightness = Tightness(committed.provenance.tightness if committed.provenance else "portable")
@@ -85,7 +94,10 @@ def drift(
     found.update(_environment(committed, recordings, baselines))
     everything = combine([*committed.recordings, *recordings])
     capabilities = _granted(everything, allowed)
-    updated = generate(everything, baselines[0].profile, capabilities.cap_add, tightness)
+    made = generate(everything, baselines[0].profile, capabilities.cap_add, tightness)
+    updated = apply_exceptions(made, committed.exceptions, today).generated
+    # what exceptions widen was looked at when they were written; that one is over is news
+    found.update(one for one in updated.findings if one.id == EXPIRED)
     ranks = {"error": 0, "warning": 1, "note": 2}
     ordered = tuple(sorted(found, key=lambda one: (ranks[one.severity], one)))
     return Drift(ordered, updated, capabilities)

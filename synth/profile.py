@@ -104,7 +104,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
         entry["comment"] = rule.comment
     for key, gate in (("includes", rule.includes), ("excludes", rule.excludes)):
         if gate != Gate():
-            entry[key] = _gate(gate)
+            entry[key] = gate_entry(gate)
     return entry
 
 
@@ -116,12 +116,15 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
     return entry
 
 
-def _gate(gate: Gate) -> dict[str, Any]:
+def gate_entry(
+    gate: Gate, *, capabilities: str = "caps", kernel: str = "minKernel"
+) -> dict[str, Any]:
+    """Return one gate without empty fields; the names of two of them differ between formats."""
     entry: dict[str, Any] = {}
     if gate.capabilities:
-        entry["caps"] = list(gate.capabilities)
+        entry[capabilities] = list(gate.capabilities)
     if gate.arches:
         entry["arches"] = list(gate.arches)
     if gate.min_kernel:
-        entry["minKernel"] = gate.min_kernel
+        entry[kernel] = gate.min_kernel
     return entry

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 PROGRAM_LENGTH = 16
 """The kernel's own limit for a task's name."""
@@ -25,6 +26,13 @@ def listed(items: Iterable[str], limit: int) -> str:
 def many(number: int, what: str) -> str:
     """Return a count with its noun: ``1 run``, ``2 runs``."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def nearest(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return ``did you mean …?`` with the known word that is nearest, or ``otherwise``."""
+    spelled = {one.lower(): one for one in known}
+    near = get_close_matches(word[:64].lower(), spelled, n=1)
+    return f"did you mean {spelled[near[0]][:64]!r}?" if near else otherwise
 
 
 _STRONG_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})

@@ -21,7 +21,7 @@ import requests.exceptions
 from synth.errors import HostError, UsageError
 from synth.model import Container
 from tracer.creation import host_options, image_of, no_image, process_options
-from tracer.docker_found import running_of
+from tracer.docker_found import pull_failure, running_of
 from tracer.engine import STDERR, STDOUT, ContainerState, EngineInfo, EngineTimeout, Image, Running
 
 TIMEOUT_S = 30
@@ -114,12 +114,15 @@ class DockerEngine:
         repository, tag = docker.utils.parse_repository_tag(reference)
         try:
             with translated("pull the image"):
-                puller.pull(repository, tag=tag or "latest")
+                said = puller.pull(repository, tag=tag or "latest")
         except (docker.errors.APIError, HostError) as error:
             reason = error.what if isinstance(error, HostError) else error.explanation
             raise no_image(reference, f"it is not here and cannot be pulled: {reason}") from None
         finally:
             puller.close()
+        reason = pull_failure(said)
+        if reason:
+            raise no_image(reference, f"it is not here and cannot be pulled: {reason}")
 
     def create(
         self,

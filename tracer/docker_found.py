@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from synth.model import Container
@@ -41,6 +42,22 @@ def running_of(found: dict[str, Any]) -> Running:
         Image(str(found["Image"]), ""),
         profile,
     )
+
+
+def pull_failure(said: str) -> str:
+    """Return why a pull failed, from what the engine wrote while pulling; "" if it did not.
+
+    The status that comes before them is a success: Podman sends it at once, and Docker before
+    the layers.
+    """
+    for line in reversed(said.splitlines()):
+        try:
+            document = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(document, dict) and document.get("error"):
+            return str(document["error"])[:400]
+    return ""
 
 
 def _capabilities(names: Any) -> tuple[str, ...]:

@@ -24,7 +24,12 @@ from synth.profile_reader import ProfileReader
 from synth.syscalls import SCMP_ARCHES
 
 OUTPUT = click.option(
-    "--output", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+    "--output",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Form of the answer: for people or for programs.",
 )
 
 
@@ -42,7 +47,12 @@ def baseline() -> None:
 @baseline.command("list")
 @OUTPUT
 def list_command(form: str) -> None:
-    """List the default profiles there are, with the engine versions that use them."""
+    """List the default profiles there are, with the engine versions that use them.
+
+    \b
+    Example:
+      seccomp-synth baseline list
+    """
     found = [load_baseline(name) for name in available()]
     if form == "json":
         click.echo(dump_json({"baselines": [_head(one) for one in found]}), nl=False)
@@ -63,7 +73,13 @@ def list_command(form: str) -> None:
 @click.argument("name")
 @OUTPUT
 def show_command(name: str, form: str) -> None:
-    """Show a default profile: its source, or with --output json the profile itself."""
+    """Show a default profile: its source, or with --output json the profile itself.
+
+    \b
+    Example:
+      seccomp-synth baseline show docker-25.0
+      seccomp-synth baseline show docker-25.0 --output json > default.json
+    """
     one = load_baseline(name)
     if form == "json":
         click.echo(dump_profile(one.profile), nl=False)
@@ -86,7 +102,13 @@ def show_command(name: str, form: str) -> None:
 @click.option("--project", "--source", required=True, help="Whose file it is, such as moby/moby.")
 @click.option("--tag", default="unknown", show_default=True, help="The version it is of.")
 @click.option("--path", default="default.json", show_default=True, help="Its path in the project.")
-@click.option("--engine", type=click.Choice(["docker", "podman"]), default="docker")
+@click.option(
+    "--engine",
+    type=click.Choice(["docker", "podman"]),
+    default="docker",
+    show_default=True,
+    help="Engine whose default it is.",
+)
 @click.option("--order", type=click.IntRange(0), default=0, help="Position, the oldest first.")
 @click.option("--versions", multiple=True, help="Engine versions that use it, e.g. '>=25,<28.2'.")
 @click.option("-o", "output", type=click.Path(path_type=Path), help="Default: NAME.json.")
@@ -105,7 +127,12 @@ def import_command(
     output: Path | None,
     force: bool,
 ) -> None:
-    """Write an engine's default profile as a baseline; in baselines/ it is one of ours."""
+    """Write an engine's default profile as a baseline; in baselines/ it is one of ours.
+
+    \b
+    Example:
+      seccomp-synth baseline import default.json --name docker-25.0 --project moby/moby
+    """
     if not re.fullmatch(r"[a-z0-9][a-z0-9.+_-]{0,63}", name):
         raise UsageError(
             f"not a baseline's name: {name[:80]!r}",
@@ -163,6 +190,10 @@ def verify_command(
 
     Exits with 1 if they differ, which is what a distribution patched, and with 3 if what was
     applied cannot be found.
+
+    \b
+    Example:
+      seccomp-synth baseline verify --image debian:bookworm
     """
     verified = _verify(image, wanted, EngineChoice(engine or "", runtime or ""))
     added = verified.difference.widened

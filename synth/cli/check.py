@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,11 @@ import click
 
 from synth.baseline import Baseline, for_engine, load_baseline
 from synth.capabilities import dump_capabilities
-from synth.cli.common import Settings, clean, pass_settings
+from synth.cli.common import Settings, pass_settings
 from synth.cli.container_options import WHERE, container_options
+from synth.cli.emitting import project_of, today
 from synth.cli.engines import EngineChoice, engine_options
-from synth.cli.record import record_again
+from synth.cli.jobs import Line, only_option, record_again
 from synth.cli.reporting import (
     fails,
     files_options,
@@ -69,11 +71,10 @@ SHOWN = 8
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
-    default=DEFAULT_NAME,
-    show_default=True,
-    help="Project file with the workloads, read when no IMAGE is given.",
+    metavar="FILE",
+    help="Project file with workloads and exceptions; default: seccomp-synth.toml if there.",
 )
-@click.option("--only", multiple=True, metavar="NAME", help="Record this workload only.")
+@only_option
 @click.option(
     "--allow-capability",
     multiple=True,
@@ -106,7 +107,7 @@ def check(
     profile_path: Path,
     recordings: tuple[Path, ...],
     against: tuple[Path, ...],
-    config: Path,
+    config: Path | None,
     only: tuple[str, ...],
     allow_capability: tuple[str, ...],
     allow_unhealthy: bool,
@@ -126,7 +127,8 @@ def check(
 
     Records the workloads of the project file (or COMMAND in a container of IMAGE). Exits with 0
     if all that they do is inside the profile and the capability list, with 1 if not; the updated
-    profile is then written beside the committed one, never over it.
+    profile is then written beside the committed one, never over it, with the project file's
+    exceptions.
 
     \b
     Examples:
@@ -140,6 +142,7 @@ def check(
         if path is not None:
             require_writable(path, force=force)
     wanted = wanted_outputs(settings, outputs, force=force)
+    project = project_of(config)
     committed_recordings = load_recordings(against)
     loaded = load_recordings(paths)
     # read before recording: whatever is wrong with the files should be said at once
@@ -153,8 +156,15 @@ def check(
         baseline_name,
     )
     if not loaded:
-        choice = EngineChoice(engine or "", runtime or "")
-        made = record_again(settings, image, command, config, only, choice, options)
+        line = Line(
+            image,
+            command,
+            config or Path(DEFAULT_NAME),
+            only,
+            EngineChoice(engine or "", runtime or ""),
+            options,
+        )
+        made = record_again(settings, line)
         if save_recording is not None:
             write_atomic(save_recording, dump_recording(made), force=force)
             settings.note(f"wrote {save_recording}")
@@ -165,6 +175,7 @@ def check(
         tuple(DOCKER_DEFAULT_CAPABILITIES) if inputs.cap_add is None else inputs.cap_add,
         inputs.provenance,
         tuple(one for _, one in committed_recordings),
+        project.exceptions if project is not None else (),
     )
     baselines = [_baseline_of(one, baseline_name) for _, one in loaded]
     result = drift(
@@ -172,12 +183,13 @@ def check(
         [one for _, one in loaded],
         baselines,
         consented=capability_names(allow_capability, WHERE),
+        today=today(os.environ),
     )
     report = build(replace(_with_drift(inputs, loaded, result), baseline=baselines[0]))
     if outputs:
         write_outputs(settings, report, wanted, force=force)
     else:
-        click.echo(clean(summary(report)), nl=False)
+        settings.answer(summary(report))
     if not result.inside:
         granted = capabilities_path or profile_path.parent / "capabilities.json"
         _write_update(settings, result, target, profile_path, granted, force=force)
@@ -253,4 +265,4 @@ def _write_update(
         write_atomic(beside, dump_capabilities(result.capabilities), force=force)
         written.append(str(beside))
     settings.note(f"wrote {', '.join(written)}: look at it, then put it in place of the old one")
-    settings.note(f"next: seccomp-synth diff {target} --against {committed}")
+    settings.next("diff", target, "--against", committed)

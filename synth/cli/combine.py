@@ -54,5 +54,5 @@ def combine(settings: Settings, recordings: tuple[Path, ...], output: Path, forc
     )
     for problem in made.health.problems:
         settings.warn(problem)
-    settings.note(f"next: seccomp-synth synth {output} -o out/")
+    settings.next("synth", output, "-o", "out/")
     return int(ExitCode.OK)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import signal
 import sys
 import traceback
@@ -16,15 +18,25 @@ from synth.text import visible as clean
 
 __all__ = ["Settings", "clean", "pass_settings", "run_command", "usage_hint", "use_color"]
 
+COLORS = {"error": "red", "missing": "red", "warning": "yellow", "limited": "yellow", "ok": "green"}
+
+_STATES = re.compile(
+    r"(?<![\w-])(error|warning)(?=\[SS\d{3}\])|^(?:ok|limited|missing)(?= )", re.MULTILINE
+)
+
 ISSUES = "please report it with the lines above"
 
 
 @dataclass
 class Settings:
-    """What the options before the command say: verbosity (-1 quiet, 0, 1 …) and colour."""
+    """What the options before the command say: verbosity (-1 quiet, 0, 1 …) and colour.
+
+    ``color`` is for stderr, ``answer_color`` for stdout: one of them may be no terminal.
+    """
 
     verbosity: int = 0
-    color: bool | None = None
+    color: bool = False
+    answer_color: bool = False
     notes: list[str] = field(default_factory=list)
 
     def note(self, text: str, *, level: int = 0) -> None:
@@ -34,7 +46,25 @@ class Settings:
 
     def warn(self, text: str) -> None:
         """Print a warning on stderr; ``-q`` does not silence it."""
-        click.echo(clean(f"seccomp-synth: warning: {text}"), err=True)
+        label = painted("warning", self.color)
+        click.echo(f"seccomp-synth: {label}: {clean(text)}", err=True, color=self.color)
+
+    def next(self, *words: object, root: bool = False) -> None:
+        """Say what to type next, so that it can be pasted whatever the paths are."""
+        line = shlex.join(("seccomp-synth", *map(str, words)))
+        self.note(f"next: {'sudo ' if root else ''}{line}")
+
+    def answer(self, text: str) -> None:
+        """Print lines for people on stdout, states and severities in their colours."""
+        shown = clean(text)
+        if self.answer_color:
+            shown = _STATES.sub(lambda found: painted(found[0], True), shown)
+        click.echo(shown, nl=False, color=self.answer_color)
+
+
+def painted(word: str, color: bool) -> str:
+    """Return one of our own words in its colour."""
+    return click.style(word, fg=COLORS[word], bold=True) if color else word
 
 
 pass_settings = click.make_pass_decorator(Settings, ensure=True)
@@ -51,23 +81,23 @@ def use_color(choice: str, environment: dict[str, str], *, terminal: bool) -> bo
     return terminal and environment.get("TERM") != "dumb"
 
 
-def run_command(main: Callable[[], object]) -> int:
+def run_command(main: Callable[[], object], settings: Settings | None = None) -> int:
     """Run the click command ``main`` and return the exit status of the process.
 
     Expected errors become one line on stderr; the rest is our bug and shows its traceback.
+    ``settings`` are those that ``main`` reads into.
     """
+    settings = settings or Settings()
     try:
         result = main()
     except SeccompSynthError as error:
-        line = clean(str(error)).replace("\n", " ")
-        click.echo(f"seccomp-synth: error: {line} [{error.slug}]", err=True)
+        _complain(f"{error} [{error.slug}]", settings)
         return int(error.exit_code)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
         hint = f" [{usage_hint(error)}]" if usage_hint(error) else ""
-        message = clean(error.format_message()).replace("\n", " ")
-        click.echo(f"seccomp-synth: error: {message}{hint}", err=True)
+        _complain(f"{error.format_message()}{hint}", settings)
         return int(ExitCode.USAGE)
     except (KeyboardInterrupt, click.Abort):
         click.echo("seccomp-synth: interrupted", err=True)
@@ -81,6 +111,12 @@ def run_command(main: Callable[[], object]) -> int:
         click.echo(f"seccomp-synth: this is a bug in seccomp-synth; {ISSUES}", err=True)
         return int(ExitCode.BUG)
     return result if isinstance(result, int) else 0
+
+
+def _complain(text: str, settings: Settings) -> None:
+    line = clean(text).replace("\n", " ")
+    label = painted("error", settings.color)
+    click.echo(f"seccomp-synth: {label}: {line}", err=True, color=settings.color)
 
 
 def usage_hint(error: click.ClickException) -> str:

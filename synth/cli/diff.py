@@ -48,6 +48,7 @@ DEFAULT_AGAINST = "docker-default"
     type=click.Choice(["text", "json", "markdown"]),
     default="text",
     show_default=True,
+    help="Form of the answer: for people, for programs or for a comment.",
 )
 @click.option(
     "--fail-on",

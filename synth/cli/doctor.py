@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import click
 
 from synth.baseline import for_engine
-from synth.cli.common import Settings, clean, pass_settings
+from synth.cli.common import Settings, pass_settings
 from synth.errors import ExitCode, HostError, SeccompSynthError
 
 OK, LIMITED, MISSING = "ok", "limited", "missing"
@@ -34,12 +34,16 @@ def doctor(settings: Settings) -> int:
 
     Exit status 3 when recording and validating would not work here; synth and diff work
     everywhere.
+
+    \b
+    Example:
+      sudo seccomp-synth doctor
     """
     checks = list(_checks())
     for check in checks:
-        click.echo(clean(f"{check.state:8} {check.name}: {check.detail}"))
+        settings.answer(f"{check.state:8} {check.name}: {check.detail}\n")
         if check.fix and check.state != OK:
-            click.echo(clean(f"         -> {check.fix}"))
+            settings.answer(f"         -> {check.fix}\n")
     if any(check.state == MISSING for check in checks):
         settings.note("record and validate cannot work here yet; synth and diff can")
         return int(ExitCode.HOST_CANNOT)

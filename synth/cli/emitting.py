@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import re
@@ -17,6 +18,7 @@ from synth.emit.deployment import FOLDER, Deployment
 from synth.emit.devcontainer import FILE_NAME as DEVCONTAINER
 from synth.emit.devcontainer import devcontainer_snippet
 from synth.emit.kubernetes import POD_NAME, PROFILE_NAME, operator_profile, pod
+from synth.emit.outdated import outdated
 from synth.emit.run import NAMES, run_script
 from synth.errors import UsageError
 from synth.evidence import Evidence
@@ -26,6 +28,7 @@ from synth.profile import dump_profile
 from synth.project.compose import ComposeFiles, merge_compose, read_compose, service_of
 from synth.project.described import strings
 from synth.project.devcontainer import compose_of, load_devcontainer, project_folder
+from synth.text import nearest
 
 EMITTERS = ("compose", "devcontainer", "docker", "podman", "kubernetes")
 DEFAULT_SERVICE = "app"
@@ -38,7 +41,8 @@ def parse_emitters(text: str) -> tuple[str, ...]:
         return ()
     for name in names:
         if name not in EMITTERS:
-            raise _bad(f"--emit: there is no {name[:40]!r}", f"choose from {', '.join(EMITTERS)}")
+            fix = nearest(name, EMITTERS, f"choose from {', '.join(EMITTERS)}")
+            raise _bad(f"--emit: there is no {name[:40]!r}", fix)
     return tuple(one for one in EMITTERS if one in names)
 
 
@@ -105,6 +109,20 @@ def emitted(deployment: Deployment, emitters: tuple[str, ...], arch: str) -> dic
         texts[PROFILE_NAME] = operator_profile(deployment)
         texts[POD_NAME] = pod(deployment, arch)
     return texts
+
+
+def remove_outdated(folder: Path, deployment: Deployment, project: Config | None) -> list[str]:
+    """Remove the profiles of earlier runs that nothing names any more; return their names."""
+    source = project.source if project is not None else None
+    naming: tuple[Path, ...] = ()
+    if source is not None:
+        naming = (source.path, *_from_source(source, deployment.service)[0])
+    removed = []
+    for path in outdated(folder, deployment.service, naming):
+        with contextlib.suppress(OSError):  # it is in nobody's way
+            path.unlink()
+            removed.append(f"{FOLDER}/{path.name}")
+    return removed
 
 
 def _from_source(

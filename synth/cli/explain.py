@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
@@ -54,6 +55,7 @@ SCHEMA, SCHEMA_VERSION = "seccomp-synth/explanation", "1.0.0"
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
+    help="Form of the answer: for people or for programs.",
 )
 @target_options
 @pass_settings
@@ -193,7 +195,11 @@ def _paragraph(label: str, text: str) -> list[str]:
 
 def _unknown(syscall: str) -> UsageError:
     near = [one for one in suggest(syscall) if is_known(one)]
-    fix = f"did you mean {' or '.join(repr(one) for one in near)}?" if near else "check the name"
+    fix = f"did you mean {' or '.join(repr(one) for one in near)}?" if near else "see syscalls(2)"
+    if syscall.upper().startswith("CAP_"):
+        fix = "that is a capability: see capabilities(7)"
+    if re.fullmatch(r"SS[0-9]{3}", syscall, re.ASCII | re.IGNORECASE):
+        fix = "that is a finding: see docs/findings.md"
     shown = syscall[:40] + ("…" if len(syscall) > 40 else "")  # noqa: PLR2004 - a line's length
     return UsageError(
         f"no syscall is named {shown!r}", where="explain", slug="no-such-syscall", fix=fix

@@ -194,8 +194,8 @@ def _explain(
     build = found.build or (described.build if described is not None else "")
     if build:
         settings.note(f"first: {build}")
-    where = "" if str(output) == DEFAULT_NAME else f" --config {output}"
-    settings.note(f"next: sudo seccomp-synth record{where}")
+    where = () if str(output) == DEFAULT_NAME else ("--config", output)
+    settings.next("record", *where, root=True)
 
 
 def _bad(what: str, fix: str) -> UsageError:

@@ -35,7 +35,12 @@ from synth.syscalls import CAPABILITIES, DOCKER_DEFAULT_CAPABILITIES
     help="Engine to judge for; by default all that read the dialect.",
 )
 @click.option(
-    "--output", "form", type=click.Choice(["table", "json"]), default="table", show_default=True
+    "--output",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Form of the answer: for people or for programs.",
 )
 @click.option("--cap-add", multiple=True, metavar="CAP", help="The container has this as well.")
 @click.option("--no-new-privileges", "quiet", is_flag=True, help="The container has it set.")
@@ -64,8 +69,10 @@ def lint_command(
     checked = lint(
         read_located(profile), dialect=dialect, engines=engines, capabilities=granted, quiet=quiet
     )
-    text = as_json(profile, checked) if form == "json" else as_table(profile, checked)
-    click.echo(clean(text), nl=False)
+    if form == "json":
+        click.echo(clean(as_json(profile, checked)), nl=False)
+    else:
+        settings.answer(as_table(profile, checked))
     if checked.cut:
         settings.warn("there are more problems than are listed; mend these first")
     return int(ExitCode.ANSWER_IS_NO if checked.errors else ExitCode.OK)

@@ -6,12 +6,14 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import click
+from click.shell_completion import CompletionItem
 
 from synth import __version__
+from synth.cli.choosing import offer_nearest
 from synth.cli.common import Settings, run_command, use_color
+from synth.text import nearest
 
 # name -> module:attribute; the module is imported only when its command is asked for, so that
 # ``--help`` and the pure commands need neither Linux nor root nor an engine.
@@ -29,6 +31,8 @@ COMMANDS = {
     "lint": "synth.cli.lint:lint_command",
     "baseline": "synth.cli.baseline:baseline",
     "doctor": "synth.cli.doctor:doctor",
+    "completion": "synth.cli.completion:completion",
+    "man": "synth.cli.manual:man",
 }
 
 SUMMARIES = {
@@ -45,6 +49,8 @@ SUMMARIES = {
     "lint": "Name what engines would ignore, misread or refuse in a profile.",
     "baseline": "Show, import and verify the default profiles of engines.",
     "doctor": "Say what this host can do, and the command that mends what it can't.",
+    "completion": "Write what makes a shell complete commands, options, files and names.",
+    "man": "Write the manual page, with all commands, for man(1).",
 }
 
 
@@ -63,6 +69,11 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)  # noqa: S101 - a typo in COMMANDS, not input
         _add_verbosity(command)
+        offer_nearest(command)
+        if ctx.resilient_parsing:  # completing, which needs more than running does
+            from synth.cli.completing import add_completions
+
+            add_completions(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -70,20 +81,31 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, SUMMARIES[name]) for name in COMMANDS])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that ``incomplete`` may become, without importing them."""
+        items = [
+            CompletionItem(name, help=SUMMARIES[name])
+            for name in COMMANDS
+            if name.startswith(incomplete)
+        ]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve the command name, offering the nearest one for a typo."""
         name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            near = get_close_matches(name, COMMANDS, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"no such command {name!r}{hint}")
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            hint = nearest(name, COMMANDS, f"choose from {', '.join(COMMANDS)}")
+            ctx.fail(f"no such command {name[:64]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
 
 def _add_verbosity(command: click.Command) -> None:
     """Let -q and -v be typed after the command as well, where people try them first."""
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            _add_verbosity(one)
 
     def change(ctx: click.Context, param: click.Parameter, value: int) -> None:
         if value:
@@ -135,18 +157,24 @@ def cli(ctx: click.Context, quiet: bool, verbose: int, color: str) -> None:
       seccomp-synth validate ls.recording.json --profile out/seccomp.json
       seccomp-synth diff out/seccomp.json
     """
-    colored = use_color(color, dict(os.environ), terminal=sys.stderr.isatty())
-    ctx.obj = Settings(verbosity=-1 if quiet else verbose, color=colored)
-    ctx.color = colored
+    settings = ctx.ensure_object(Settings)
+    settings.verbosity = -1 if quiet else verbose
+    environment = dict(os.environ)
+    settings.color = use_color(color, environment, terminal=sys.stderr.isatty())
+    settings.answer_color = use_color(color, environment, terminal=sys.stdout.isatty())
+
+
+offer_nearest(cli)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
-    sys.exit(
-        run_command(
-            lambda: cli.main(args=arguments, prog_name="seccomp-synth", standalone_mode=False)
-        )
-    )
+    settings = Settings()
+
+    def run() -> object:
+        return cli.main(arguments, "seccomp-synth", standalone_mode=False, obj=settings)
+
+    sys.exit(run_command(run, settings))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ NAMES_SHOWN = 12
 
 @click.group("observe")
 def observe() -> None:
-    """Log what a profile would refuse before it refuses anything.
+    """Log what a profile would refuse before it refuses, and read what was logged.
 
     \b
     Example:
@@ -137,7 +137,12 @@ def _tell(settings: Settings, staged: Staged, baseline: str, output: Path) -> No
     help="The observing form that was in force: tells which arguments were logged.",
 )
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Form of the answer: for people or for programs.",
 )
 @target_options
 @pass_settings

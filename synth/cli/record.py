@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +10,15 @@ from typing import Any
 import click
 
 from synth.cli.common import Settings, pass_settings
-from synth.cli.container_options import WHERE, ContainerOptions, container_options
+from synth.cli.container_options import WHERE, container_options
 from synth.cli.engines import EngineChoice, engine_options
-from synth.cli.interrupts import terminated_as_interrupt
-from synth.cli.joining import JoinTimes, record_container, with_baseline
-from synth.cli.progress import Progress
-from synth.cli.sources import from_source, located, source_options, typed_source
-from synth.config import DEFAULT_NAME, Config, check_image, load_config, slug
-from synth.errors import ExitCode, Interrupted, UsageError, WorkloadError
+from synth.cli.jobs import Line, find_job, only_option, run_job
+from synth.cli.joining import JoinTimes, record_container
+from synth.cli.sources import source_options, typed_source
+from synth.config import DEFAULT_NAME, slug
+from synth.errors import ExitCode, UsageError
 from synth.files import require_writable, write_atomic
-from synth.model import Container, Recording, Workload
+from synth.model import Recording, Workload
 from synth.recording import dump_recording
 
 
@@ -41,7 +39,7 @@ from synth.recording import dump_recording
     show_default=True,
     help="Project file, read when no IMAGE is given.",
 )
-@click.option("--only", multiple=True, metavar="NAME", help="Record this workload only.")
+@only_option
 @click.option("--name", help="Name of the workload; default: the command's.")
 @click.option("--timeout", type=click.FloatRange(0.1), help="Seconds a run may take.")
 @click.option("--repeat", type=click.IntRange(1, 1000), help="Runs of each workload.")
@@ -147,30 +145,25 @@ def record(
             slug="bad-option",
             fix="use --timeout for a workload",
         )
-    source = typed_source(compose, service, devcontainer)
-    if source is not None:
-        words = command if image is None else (image, *command)  # there is no IMAGE then
-        project = from_source(source, config, words, name, settings, engine or "")
-    elif image is None:
-        project = _from_project_file(config, settings, engine or "")
-    else:
-        project = _from_command_line(image, command, name)
-    workloads = tuple(
-        _adjusted(workload, timeout, repeat, expect_exit)
-        for workload in _selected(project.workloads, only)
+    line = Line(
+        image,
+        command,
+        config,
+        only,
+        EngineChoice(engine or "", runtime or ""),
+        options,
+        name,
+        typed_source(compose, service, devcontainer),
     )
-    described = ContainerOptions(**options).apply(project.container)
-    path = output or Path(f"{project.name}.recording.json")
+    job = find_job(settings, line)
+    job = replace(
+        job,
+        workloads=tuple(_adjusted(one, timeout, repeat, expect_exit) for one in job.workloads),
+    )
+    path = output or Path(f"{job.name}.recording.json")
     require_writable(path, force=force)
-    choice = EngineChoice(engine or project.engine, runtime or "")
-    recording, stale = _run(
-        settings,
-        choice,
-        described,
-        workloads,
-        pull=pull == "missing",
-        all_programs=evidence == "full",
-        unconfined=project.unconfined,
+    recording, stale = run_job(
+        settings, job, pull=pull == "missing", all_programs=evidence == "full"
     )
     write_atomic(path, dump_recording(recording), force=force)
     if stale:
@@ -187,35 +180,6 @@ def _require_alone(image: str | None, options: Mapping[str, Any], *others: objec
             slug="bad-option",
             fix="give --container NAME, --engine, --for, -o and --evidence only",
         )
-
-
-def _run(
-    settings: Settings,
-    choice: EngineChoice,
-    container: Container,
-    workloads: tuple[Workload, ...],
-    *,
-    pull: bool,
-    all_programs: bool,
-    pass_through: bool = True,
-    unconfined: bool = False,
-) -> tuple[Recording, int]:
-    # imported here: needs Linux, and everything else must work without
-    from tracer.connect import connect
-    from tracer.probes import require_root
-    from tracer.record import Plan, record_plan
-
-    require_root()
-    engine = connect(choice.name, choice.runtime, os.environ)
-    with terminated_as_interrupt() as ignore:
-        progress = Progress(settings, "recording", pass_through=pass_through, finishing=ignore)
-        try:
-            plan = Plan(container, workloads, pull, all_programs, unconfined)
-            recorded = record_plan(engine, plan, progress)
-        finally:
-            progress.close()
-            engine.close()
-    return with_baseline(recorded.recording), recorded.stale
 
 
 def _conclude(settings: Settings, recording: Recording, path: Path) -> int:
@@ -243,41 +207,9 @@ def _conclude(settings: Settings, recording: Recording, path: Path) -> int:
     if not recording.health.ok:
         return int(ExitCode.BAD_DATA)
     known = recording.filter.kind == "default"
-    unnamed = "" if known else f" --baseline {recording.filter.baseline}"
-    settings.note(f"next: seccomp-synth synth {path} -o out/{unnamed}")
+    unnamed = () if known else ("--baseline", recording.filter.baseline)
+    settings.next("synth", path, "-o", "out/", *unnamed)
     return int(ExitCode.OK)
-
-
-def _from_project_file(path: Path, settings: Settings | None = None, engine: str = "") -> Config:
-    if not path.exists():
-        raise UsageError(
-            f"no IMAGE is given and there is no {path}",
-            where=WHERE,
-            slug="nothing-to-record",
-            fix="write one with: seccomp-synth init; or try: "
-            "seccomp-synth record debian:bookworm -- ls -la /",
-        )
-    return located(load_config(path), settings or Settings(), engine)
-
-
-def _from_command_line(image: str, command: tuple[str, ...], name: str | None) -> Config:
-    check_image(image, WHERE)
-    label = slug(name or (os.path.basename(command[0]) if command else image))
-    container = Container(image=image)
-    return Config(label, container, (Workload(label, command),))
-
-
-def _selected(workloads: tuple[Workload, ...], only: tuple[str, ...]) -> tuple[Workload, ...]:
-    known = [workload.name for workload in workloads]
-    for one in only:
-        if one not in known:
-            raise UsageError(
-                f"no workload is named {one[:64]!r}",
-                where=WHERE,
-                slug="no-such-workload",
-                fix=f"choose from {', '.join(known)}",
-            )
-    return tuple(workload for workload in workloads if not only or workload.name in only)
 
 
 def _adjusted(
@@ -289,46 +221,3 @@ def _adjusted(
         repeat=workload.repeat if repeat is None else repeat,
         expected_exit=workload.expected_exit if expect_exit is None else expect_exit,
     )
-
-
-def record_again(
-    settings: Settings,
-    image: str | None,
-    command: tuple[str, ...],
-    config: Path,
-    only: tuple[str, ...],
-    choice: EngineChoice,
-    options: Mapping[str, Any],
-) -> Recording:
-    """Record as ``record`` does, for a command that needs to know what workloads do now.
-
-    Raises ``Interrupted`` and ``WorkloadError`` where ``record`` would save and exit.
-    """
-    if image is None:
-        project = _from_project_file(config, settings, choice.name)
-    else:
-        project = _from_command_line(image, command, None)
-    container = ContainerOptions(**options).apply(project.container)
-    workloads = _selected(project.workloads, only)
-    choice = replace(choice, name=choice.name or project.engine)
-    # what workloads print is not the answer, which stdout is for
-    recording, _ = _run(
-        settings,
-        choice,
-        container,
-        workloads,
-        pull=True,
-        all_programs=False,
-        unconfined=project.unconfined,
-        pass_through=False,
-    )
-    if recording.partial:
-        raise Interrupted("interrupted while recording", slug="partial-recording")
-    failed = sorted({run.workload for run in recording.runs if run.outcome != "ok"})
-    if failed:
-        raise WorkloadError(
-            f"failed while recording: {', '.join(failed)}",
-            slug="workload-failed",
-            fix="mend them, or set expected_exit",
-        )
-    return recording

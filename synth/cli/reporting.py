@@ -10,7 +10,7 @@ import click
 
 from synth.baseline import Baseline, load_baseline, newest
 from synth.capabilities import load_capabilities
-from synth.cli.common import Settings, clean
+from synth.cli.common import Settings
 from synth.emit.provenance import FILE_NAME as PROVENANCE
 from synth.emit.provenance import Provenance, load_provenance
 from synth.errors import DataError, UsageError
@@ -102,7 +102,10 @@ def write_outputs(
     for form, path in outputs:
         text = render(report, form)
         if path == "-":
-            click.echo(clean(text) if form == "text" else text, nl=False)
+            if form == "text":
+                settings.answer(text)
+            else:
+                click.echo(text, nl=False)
         else:
             write_atomic(Path(path), text, force=force)
             settings.note(f"wrote {path}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from synth.cli.emitting import (
     emitted,
     parse_emitters,
     project_of,
+    remove_outdated,
     today,
 )
 from synth.config import Config, capability_names
@@ -191,6 +191,9 @@ def synth(
     if oci:
         made.texts[OCI] = made.deployment.oci
     write_all(folder, made.texts, force=force, fix="name a writable folder with -o")
+    removed = remove_outdated(folder, made.deployment, project)
+    if removed:
+        settings.note(f"removed from {folder}, since nothing names them now: {', '.join(removed)}")
     _conclude(settings, made, wishes, recordings)
     if settings.verbosity > 0:
         _saturation(settings, loaded)
@@ -324,7 +327,5 @@ def _conclude(settings: Settings, made: Made, wishes: Wishes, recordings: Sequen
     settings.note(f"wrote {', '.join(sorted(made.texts))} to {folder}")
     if made.deployment.compose_files:
         settings.note(f"to use it: {compose_command(made.deployment, 'up', '-d')}")
-    following = ["seccomp-synth", "validate", *recordings, "--profile", folder / PROFILE]
-    if wishes.config is not None:
-        following += ["--config", wishes.config]
-    settings.note(f"next: {shlex.join(str(one) for one in following)}")
+    project = () if wishes.config is None else ("--config", wishes.config)
+    settings.next("validate", *recordings, "--profile", folder / PROFILE, *project)

@@ -39,17 +39,22 @@ class Deployment:
         Compose compares names, not contents: under a name of its own a changed profile
         recreates the container.
         """
-        return f"{FOLDER}/{_safe(self.service)}-{_sha12(self.profile)}.json"
+        return f"{FOLDER}/{content_name(self.service, self.profile)}"
 
     @property
     def oci_name(self) -> str:
         """Return the name of the resolved profile, by its own content."""
-        return f"{_safe(self.service)}-{_sha12(self.oci)}.json"
+        return content_name(self.service, self.oci)
 
     @property
     def bare_capabilities(self) -> tuple[str, ...]:
         """Return the capabilities without ``CAP_``, as compose files and Kubernetes write them."""
         return tuple(name.removeprefix("CAP_") for name in self.cap_add)
+
+
+def content_name(service: str, text: str) -> str:
+    """Return the name of a file for a service that holds ``text``: ``SERVICE-SHA12.json``."""
+    return f"{_safe(service)}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
 
 
 def comment(lines: str, mark: str) -> str:
@@ -70,7 +75,3 @@ def arguments(deployment: Deployment) -> Sequence[str]:
 
 def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:64] or "app"
-
-
-def _sha12(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]

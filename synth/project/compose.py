@@ -18,6 +18,7 @@ from synth.errors import UsageError
 from synth.files import read_bounded
 from synth.project.interpolate import Interpolator, parse_env_file
 from synth.project.yaml import Override, Reset, load_yaml
+from synth.text import nearest
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 MAX_FILES = 32
@@ -126,7 +127,8 @@ def service_of(document: Mapping[str, Any], name: str | None, where: str) -> tup
     if name is None or name not in services:
         what = "several services" if name is None else f"no service {name[:64]!r}"
         listed = ", ".join(str(one)[:64] for one in list(services)[:20])
-        raise UsageError(what, where=where, slug="no-such-service", fix=f"choose from {listed}")
+        fix = nearest(name or "", (str(one) for one in services), f"choose from {listed}")
+        raise UsageError(what, where=where, slug="no-such-service", fix=fix)
     service = services[name]
     if not isinstance(service, dict):
         raise bad_compose(f"services.{name[:64]} is not a map", where)

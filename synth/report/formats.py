@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from difflib import get_close_matches
 
 from synth.errors import UsageError
 from synth.report.model import Report
+from synth.text import nearest
 
 FORMATS = ("text", "json", "markdown", "html", "sarif", "github")
 """Each is a module of this package with a function ``render``; adding one is adding a name."""
@@ -28,9 +28,10 @@ def parse_output(text: str) -> tuple[str, str]:
     """
     form, _, path = text.partition("=")
     if form not in FORMATS:
-        near = get_close_matches(form[:40], FORMATS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(FORMATS)}"
         raise UsageError(
-            f"no such format {form[:40]!r}", where="--output", slug="no-such-format", fix=hint
+            f"no such format {form[:40]!r}",
+            where="--output",
+            slug="no-such-format",
+            fix=nearest(form, FORMATS, f"choose from {', '.join(FORMATS)}"),
         )
     return form, path or "-"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -62,24 +63,40 @@ def test_every_output_is_written_by_the_step_it_names() -> None:
     assert all(one in described for one in FAIL_ON)
 
 
-def run_hook(*files: str) -> int:
+def run_hook(name: str, *words: str) -> int:
     """Run the hook as pre-commit does, with the command line where it would be installed."""
-    (hook,) = load(".pre-commit-hooks.yaml")
+    (hook,) = (one for one in load(".pre-commit-hooks.yaml") if one["id"] == name)
     assert {"id", "name", "entry", "language", "files"} <= set(hook)
+    files = [one for one in words if not one.startswith("--")]
     assert all(re.search(hook["files"], one) for one in files)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    command = [*shlex.split(hook["entry"]), *files]
+    command = [*shlex.split(hook["entry"]), *words]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "PATH": path}, capture_output=True, check=False
     )
     return done.returncode
 
 
-def test_the_hook_checks_every_profile(tmp_path: Path) -> None:
-    good = "tests/golden/portable/seccomp.json"
-    assert run_hook(good, "tests/golden/exact/seccomp.json") == 0
-    bad = tmp_path / "seccomp.json"
+PORTABLE, EXACT = "tests/golden/portable/seccomp.json", "tests/golden/exact/seccomp.json"
+
+
+def test_the_diff_hook_checks_every_profile(tmp_path: Path) -> None:
+    assert run_hook("seccomp-synth-diff", PORTABLE, EXACT) == 0
+    bad = tmp_path / "a b" / "seccomp.json"
+    bad.parent.mkdir()
     bad.write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
-    assert run_hook(str(bad), good) == 1
+    assert run_hook("seccomp-synth-diff", str(bad), PORTABLE) == 1
     bad.write_text("{}")
-    assert run_hook(good, str(bad)) == 4
+    assert run_hook("seccomp-synth-diff", PORTABLE, str(bad)) == 4
+
+
+def test_the_lint_hook_fails_for_errors_on_the_engines_it_is_given(tmp_path: Path) -> None:
+    assert run_hook("seccomp-synth-lint", PORTABLE) == 0
+    assert run_hook("seccomp-synth-lint", EXACT, PORTABLE) == 1, "made on another runtime"
+    assert run_hook("seccomp-synth-lint", "--target=docker-20.10", EXACT, PORTABLE) == 0
+    bad = tmp_path / "a b" / "seccomp.json"
+    bad.parent.mkdir()
+    document = json.loads((ROOT / PORTABLE).read_text())
+    document["syscalls"].append({"names": ["reed"], "action": "SCMP_ACT_ALLOW"})
+    bad.write_text(json.dumps(document))
+    assert run_hook("seccomp-synth-lint", str(bad), PORTABLE) == 1

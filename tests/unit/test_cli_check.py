@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from synth.cli import check as module
+from synth.cli.jobs import Line
 from synth.errors import WorkloadError
 from synth.model import Recording
 from synth.recording import dump_recording, load_recording
@@ -112,18 +113,19 @@ def test_a_warning_can_fail_it(folder: Path) -> None:
 
 
 def test_without_recordings_it_records_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    asked: list[Line] = []
 
-    def again(*arguments: object) -> Recording:
-        asked.append(arguments[1:5])
+    def again(_settings: object, line: Line) -> Recording:
+        asked.append(line)
         return load_recording(folder / "new.json")
 
     monkeypatch.setattr(module, "record_again", again)
     assert typed(*CHECK, "--save-recording", "saved.json") == 1
-    assert asked == [(None, (), Path("seccomp-synth.toml"), ())]
+    assert asked[0].image is None
+    assert asked[0].config == Path("seccomp-synth.toml")
     assert load_recording(folder / "saved.json") == load_recording(folder / "new.json")
     assert typed(*CHECK, "--force", "debian", "--", "ls", "-l") == 1
-    assert asked[1][:2] == ("debian", ("ls", "-l"))
+    assert (asked[1].image, asked[1].command) == ("debian", ("ls", "-l"))
 
 
 def test_a_failed_workload_is_no_drift(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,3 +161,57 @@ def test_without_a_provenance_the_recorded_default_is_compared_with(
     (folder / "out/provenance.json").unlink()
     assert typed(*CHECK, "--recording", "old.json") == 0
     assert "nothing beyond docker-20.10-debian" in capsys.readouterr().out
+
+
+EXCEPTION = """
+[[exception]]
+syscall = "{name}"
+reason = "the profiler"
+owner = "ops"
+expires = {expires}
+"""
+
+
+@pytest.fixture
+def project(folder: Path) -> Path:
+    """The folder with a project file that excepts two calls, one of them no longer."""
+    (folder / "seccomp-synth.toml").write_text(
+        'container = {image = "debian"}\n[[workload]]\nname = "x"\nrun = ["true"]\n'
+        + EXCEPTION.format(name="perf_event_open", expires="2999-01-01")
+        + EXCEPTION.format(name="acct", expires="2001-01-01")
+    )
+    return folder
+
+
+def allowed(path: Path) -> set[str]:
+    rules = json.loads(path.read_text())["syscalls"]
+    return {name for one in rules if one["action"] == "SCMP_ACT_ALLOW" for name in one["names"]}
+
+
+def test_the_update_has_the_exceptions_that_count(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(*CHECK, "--recording", "new.json") == 1
+    out = capsys.readouterr().out
+    assert "warning[SS322] acct: the exception has expired" in out
+    assert {"perf_event_open", "splice"} <= allowed(project / "out/seccomp.new.json")
+    assert "acct" not in allowed(project / "out/seccomp.new.json")
+    assert typed("-q", "synth", "old.json", "new.json", "-o", "remade") == 0
+    assert allowed(project / "remade/seccomp.json") == allowed(project / "out/seccomp.new.json")
+
+
+def test_exceptions_are_those_of_the_project_file_that_is_named(project: Path) -> None:
+    shutil.move("seccomp-synth.toml", "other.toml")
+    assert typed(*CHECK, "--recording", "new.json", "-o", "without.json") == 1
+    assert "perf_event_open" not in allowed(project / "without.json")
+    assert typed(*CHECK, "--recording", "new.json", "--config", "other.toml") == 1
+    assert "perf_event_open" in allowed(project / "out/seccomp.new.json")
+    assert typed(*CHECK, "--recording", "new.json", "--config", "none.toml") == 2
+
+
+def test_an_exception_that_has_expired_is_said_without_drift_too(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(*CHECK, "--recording", "old.json") == 0
+    assert "SS322" in capsys.readouterr().out
+    assert typed(*CHECK, "--recording", "old.json", "--fail-on", "warning") == 1

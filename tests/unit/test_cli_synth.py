@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,3 +165,94 @@ def test_a_wider_profile_is_a_no(folder: Path, capsys: pytest.CaptureFixture[str
     assert "bpf" in capsys.readouterr().out
     assert typed("diff", "wide.json", "--against", "out/seccomp.json") == 1
     assert typed("diff", "out/seccomp.json", "--against", "wide.json") == 0
+
+
+def hashed(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "out/seccomp").iterdir()}
+
+
+def remade(folder: Path, *calls: str, emit: str = "compose") -> int:
+    save(folder / "a.json", builders.recording(builders.run(calls=[*builders.START, *calls])))
+    return typed("synth", "a.json", "-o", "out", "--force", "--emit", emit)
+
+
+def test_a_profile_of_an_earlier_run_goes_when_nothing_names_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert remade(folder) == 0
+    (old,) = hashed(folder)
+    assert "removed from" not in capsys.readouterr().err
+    assert remade(folder, "mkdir") == 0
+    (new,) = hashed(folder)
+    assert new != old
+    assert f"removed from out, since nothing names them now: seccomp/{old}\n" in (
+        capsys.readouterr().err
+    )
+    assert remade(folder, "mkdir") == 0
+    assert hashed(folder) == {new}
+
+
+def test_nothing_that_is_not_ours_goes(folder: Path) -> None:
+    assert remade(folder) == 0
+    seccomp = folder / "out/seccomp"
+    (old,) = hashed(folder)
+    text = (seccomp / old).read_text()
+    digest = old.removesuffix(".json").rsplit("-")[-1]
+    (folder / old).write_text(text)
+    kept = {
+        f"db-{digest}.json": text,  # another service's
+        "app-0123456789ab.json": text,  # not what its name says
+        "app.json": text,
+        f"app-{digest}.json.orig": text,
+        "README": "mine",
+    }
+    for name, content in kept.items():
+        (seccomp / name).write_text(content)
+    (seccomp / old).write_text(text + " ")  # changed by hand
+    (seccomp / "sub").mkdir()
+    assert remade(folder, "mkdir") == 0
+    assert hashed(folder) > {*kept, old, "sub"}
+    (seccomp / old).unlink()
+    (seccomp / old).symlink_to(folder / old)
+    assert remade(folder, "rmdir") == 0
+    assert (seccomp / old).is_symlink()
+
+
+def test_a_profile_that_something_names_stays(folder: Path) -> None:
+    assert remade(folder, emit="compose,kubernetes") == 0
+    both = hashed(folder)
+    pod = (folder / "out/kubernetes-pod.yaml").read_text()
+    (named,) = (one for one in both if one in pod)
+    assert remade(folder, "mkdir") == 0
+    assert hashed(folder) & both == {named}, "the pod was not written again"
+    shutil.copy(folder / "out/compose.override.yaml", folder / "out/mine.yaml")
+    before = hashed(folder)
+    assert remade(folder, "rmdir") == 0
+    assert hashed(folder) > before
+
+
+def test_a_profile_that_the_project_names_stays(folder: Path) -> None:
+    (folder / "compose.yaml").write_text("services: {app: {image: debian}}")
+    (folder / "seccomp-synth.toml").write_text(
+        'container = {compose = "compose.yaml"}\n[[workload]]\nname = "x"\nrun = ["true"]\n'
+    )
+    assert remade(folder) == 0
+    (old,) = hashed(folder)
+    service = {"image": "debian", "security_opt": [f"seccomp:out/seccomp/{old}"]}
+    (folder / "compose.yaml").write_text(json.dumps({"services": {"app": service}}))
+    assert remade(folder, "mkdir") == 0
+    assert old in hashed(folder)
+
+
+def test_what_cannot_be_searched_for_names_lets_everything_stay(folder: Path) -> None:
+    assert remade(folder) == 0
+    (old,) = hashed(folder)
+    with (folder / "out/large.yaml").open("w") as stream:
+        stream.truncate(8 * 1024 * 1024)
+    assert remade(folder, "mkdir") == 0
+    assert old in hashed(folder)
+    (folder / "out/large.yaml").unlink()
+    for number in range(1001):
+        (folder / f"out/{number}").touch()
+    assert remade(folder, "mkdir") == 0
+    assert old in hashed(folder)

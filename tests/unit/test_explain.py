@@ -164,7 +164,12 @@ def test_json_has_everything(option: str, capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("opnat", "'openat'"), ("SYS_read", "'read'"), ("Clone3", "'clone3'"), ("\x1b[31m", "check")],
+    [
+        ("opnat", "'openat'"),
+        ("SYS_read", "'read'"),
+        ("Clone3", "'clone3'"),
+        ("\x1b[31m", "syscalls(2)"),
+    ],
 )
 def test_an_unknown_name_is_refused_with_a_guess(
     name: str, near: str, capsys: pytest.CaptureFixture[str]
