@@ -147,7 +147,8 @@ def _message(line: bytes) -> bytes:
 def _fields(rest: bytes) -> dict[bytes, bytes]:
     """Return the first value of each key; a quoted value holds no blank and no quote."""
     found: dict[bytes, bytes] = {}
-    for token in rest.replace(b"\x1d", b" ").split():
+    # auditd appends its own reading after 0x1d; dmesg --json escapes the quotes
+    for token in rest.replace(b"\x1d", b" ").replace(b'\\"', b'"').split():
         key, equals, value = token.partition(b"=")
         if equals:
             found.setdefault(key, value)
@@ -157,9 +158,10 @@ def _fields(rest: bytes) -> dict[bytes, bytes]:
 def _kind(given: dict[bytes, bytes]) -> Kind | None:
     numbers = {}
     for key, (form, base) in _NUMBERS.items():
-        if not form.fullmatch(given.get(key, b"")):
+        value = given.get(key, b"").rstrip(b'"')  # the end of a text in JSON
+        if not form.fullmatch(value):
             return None
-        numbers[key] = int(given[key], base)
+        numbers[key] = int(value, base)
     action = _ACTIONS.get(numbers[b"code"] >> 16)
     number = numbers[b"syscall"]
     if action is None or number > NO_SYSCALL:

@@ -8,7 +8,7 @@ that a default of ``LOG`` would open them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from synth.abi import MULTIPLEXED, real_calls
@@ -105,13 +105,11 @@ class _Parts:
         exists = frozenset[str]().union(*(syscall_names(arch) for arch in arches))
         choices: dict[str, list[Entries]] = {}
         for name in sorted(self._named() & exists):
-            given = [self._cut(name, pieces), self._cut(name, _below), self._coarse(name)]
-            exact = [one for one in given[:2] if one is not None]
-            fitting = [one for one in exact if self._fits(name, one, architectures)]
-            last = given[2]
-            choices[name] = list(dict.fromkeys(fitting + ([last] if last is not None else [])))
-            if not choices[name]:
+            given = [one for one in self._candidates(name) if one is not None]
+            fitting = [one for one in given if self._fits(name, one, architectures)]
+            if not fitting:
                 return None
+            choices[name] = list(dict.fromkeys(fitting))
         chosen = _within(MAX_RULES, choices)
         rules = _rules(chosen, lambda name: self._is_coarse(name, chosen[name]))
         made = self._profile(rules, architectures)
@@ -150,11 +148,21 @@ class _Parts:
     def _fixed(self, name: str) -> Answer:
         return LOGGED if self.limit.allowed(name) else self.limit.refusal(name)
 
-    def _cut(self, name: str, cut: Cut) -> Entries | None:
-        """Return what the form answers to ``name``, or ``None`` if ``cut`` cannot tell."""
+    def _candidates(self, name: str) -> Iterator[Entries | None]:
+        """Yield what the form may answer to ``name``, the best first, the coarse one last."""
         mine = self.inner.allowed(name)
         if mine == ALWAYS:
-            return (((), ALLOWED),)
+            yield (((), ALLOWED),)
+            return
+        yield self._cut(name, mine, pieces)
+        yield self._cut(name, mine, _below)
+        yield self._coarse(name, mine)
+        if not all(map(_is_exact, mine)) and (sharp := pieces(mine, ())) is not None:
+            yield self._cut(name, sharp, pieces)
+            yield self._coarse(name, sharp)
+
+    def _cut(self, name: str, mine: Sequence[Conjunction], cut: Cut) -> Entries | None:
+        """Return the answers told apart by ``cut``, or ``None`` if it cannot."""
         found: list[tuple[Conjunction, Answer]] = [(one, ALLOWED) for one in mine]
         for conjunction, answer in self._baseline(name):
             apart = not any(overlap(conjunction, one) for one in mine)
@@ -167,9 +175,8 @@ class _Parts:
             found += [(one, answer) for one in rest]
         return tuple(dict.fromkeys(found))
 
-    def _coarse(self, name: str) -> Entries | None:
+    def _coarse(self, name: str, mine: Sequence[Conjunction]) -> Entries | None:
         """Return the same with every call that is let through logged."""
-        mine = self.inner.allowed(name)
         theirs = self._baseline(name)
         if ((), LOGGED) in theirs:
             return (((), LOGGED),)
@@ -178,8 +185,9 @@ class _Parts:
         if not faithful(one for one, _ in (*found, *theirs)):
             cut = pieces([one for one, _ in found], ())
             found = found if cut is None else [(one, LOGGED) for one in cut]
-        for conjunction, answer in theirs:
-            rest = () if answer == LOGGED else pieces((conjunction,), mine)
+        for conjunction, answer in (one for one in theirs if one[1] != LOGGED):
+            apart = not any(overlap(conjunction, one) for one in mine)
+            rest = (conjunction,) if apart else pieces((conjunction,), mine)
             if rest is None:
                 return None
             found += [(one, answer) for one in rest]
@@ -188,7 +196,7 @@ class _Parts:
     def _fits(self, name: str, entries: Entries, architectures: tuple[str, ...]) -> bool:
         """Tell whether ``entries`` let the same calls through on every architecture.
 
-        And whether they are compiled as they are meant, if the baseline's are.
+        And whether they are compiled as they are meant, if those of the two profiles are.
         """
         if len(entries) == 1 and not entries[0][0]:
             return True
@@ -196,8 +204,12 @@ class _Parts:
             multiplexer, _ = MULTIPLEXED[name]
             if not self._always(multiplexer):
                 return False
-        theirs = (one for one, _ in self.limit.conditions(name))
-        if not faithful(one for one, _ in entries) and faithful(theirs):
+        before = (self.limit.conditions(name), self.inner.conditions(name))
+        if all(faithful(one for one, _ in given) for given in before) and not faithful(
+            one for one, _ in entries
+        ):
+            return False
+        if _is_mixed(entries) and not _is_mixed(before[0]):
             return False
         made = resolve(self._profile(_rules({name: entries}, _never), architectures), self.target)
         return all(self._same(made, name, arch) for arch in made.arches())
@@ -207,15 +219,17 @@ class _Parts:
         return self.inner.allowed(name) == ALWAYS or not self.limit.conditions(name)
 
     def _same(self, made: Resolved, name: str, arch: str) -> bool:
-        """Tell whether ``made`` lets through what one of both does, and nothing else."""
+        """Tell whether ``made`` lets through what one of both does, and refuses as the baseline."""
         try:
-            now = made.allowed(name, arch)
-            wanted: list[Conjunction] = []
+            passing: list[Conjunction] = []
             for one in (self.inner, self.limit):
-                wanted += one.allowed(name, arch) if arch in one.arches() else NEVER
-            return (
-                witness([real_calls(arch, one) for one in now], wanted) is None
-                and witness([real_calls(arch, one) for one in wanted], now) is None
+                passing += one.allowed(name, arch) if arch in one.arches() else NEVER
+            if not _equal(arch, made.allowed(name, arch), passing, ()):
+                return False
+            now, then = _refusals(made, name, arch), _refusals(self.limit, name, arch)
+            return all(
+                _equal(arch, now.get(answer, ()), then.get(answer, ()), passing)
+                for answer in {*now, *then}
             )
         except DataError:  # answers that meet in a multiplexed call, or too many conditions
             return False
@@ -251,6 +265,37 @@ def _below(
     # what lies above all values is in or out as a whole
     high = top < MAX_VALUE and witness([(*one, above) for one in inner], outer) is not None
     return None if low is None else (*low, *(((above,),) if high else ()))
+
+
+def _refusals(resolved: Resolved, name: str, arch: str) -> dict[Answer, list[Conjunction]]:
+    """Return by which rules a call is refused with another answer than the default."""
+    given = resolved.conditions(name, arch)
+    if not given and not resolved.allowed(name, arch):
+        given = (((), resolved.refusal(name, arch)),)
+    found: dict[Answer, list[Conjunction]] = {}
+    for conjunction, answer in given:
+        if answer.action not in ALLOWING and answer != resolved.default:
+            found.setdefault(answer, []).append(conjunction)
+    return found
+
+
+def _equal(
+    arch: str,
+    first: Sequence[Conjunction],
+    second: Sequence[Conjunction],
+    apart: Sequence[Conjunction],
+) -> bool:
+    """Tell whether two lists hold for the same calls, but for those that ``apart`` holds for."""
+    return all(
+        witness([real_calls(arch, one) for one in inner], [*outer, *apart]) is None
+        for inner, outer in ((first, second), (second, first))
+    )
+
+
+def _is_mixed(entries: Entries) -> bool:
+    """Tell whether answers differ by several arguments, which libseccomp does not always take."""
+    indexes = {one.index for conjunction, _ in entries for one in conjunction}
+    return len(indexes) > 1 and len({answer for _, answer in entries}) > 1
 
 
 def _is_exact(conjunction: Conjunction) -> bool:
