@@ -19,6 +19,16 @@ SHUT, NOT_SHUT, WIDER, NEEDED, OPEN, UNTRIED = (
     "SS211", "SS212", "SS213", "SS214", "SS215", "SS216",
 )  # fmt: skip
 
+VERDICTS = {
+    NOT_SHUT: "let through",
+    WIDER: "wider than the default",
+    OPEN: "open as by default",
+    NEEDED: "open because needed",
+    SHUT: "shut",
+    UNTRIED: "shut",
+}
+"""What an attempt comes to in words, the worst first."""
+
 EPERM, ENOSYS, SIGSYS, MAX_ERRNO = 1, 38, 31, 4095
 NAMESPACE_MASK = sum(NAMESPACES.values())
 LOW_HALF = 0xFFFF_FFFF

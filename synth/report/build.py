@@ -11,6 +11,7 @@ from synth.diff import WIDENED, Difference, compare
 from synth.diff import findings as differences
 from synth.environment import LABELS, environments, values
 from synth.evidence import Evidence, combine
+from synth.findings import fit_for_print
 from synth.model import Finding, Host, Target
 from synth.report import rows, ways
 from synth.report.inputs import Inputs, belonging
@@ -292,15 +293,5 @@ def _digests(inputs: Inputs) -> tuple[Fact, ...]:
 
 
 def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    safe = {
-        Finding(
-            one.id,
-            one.severity,
-            one_line(one.subject),
-            one_line(one.message, 1000),
-            tuple(one_line(text, 300) for text in one.evidence),
-            one_line(one.fix, 1000),
-        )
-        for one in findings
-    }
+    safe = {fit_for_print(one) for one in findings}
     return tuple(sorted(safe, key=lambda one: (RANKS[one.severity], one)))

@@ -182,7 +182,8 @@ class TrialRow:
 class ValidationRow:
     """One validation: of what, where, how outputs were compared, and its workloads.
 
-    ``unjudged`` says why it counts for nothing here, or is empty.  ``attempts`` is the number
+    ``unjudged`` says why it counts for nothing here, or is empty.  ``tolerant``: a refused
+    call that the recording used is no failure if nothing came of it.  ``attempts`` is the number
     of ways out that were tried.
     """
 
@@ -196,6 +197,7 @@ class ValidationRow:
     environment: str
     capabilities: tuple[str, ...]
     masks: tuple[str, ...]
+    tolerant: bool
     attempts: int
     trials: tuple[TrialRow, ...]
 
@@ -205,6 +207,7 @@ class ValidationRow:
             return f"{self.unjudged}: it counts for nothing"
         words = ["healthy" if self.healthy else "not healthy"]
         words += ["interrupted"] if self.partial else []
+        words += ["tolerant of refusals that no one noticed"] if self.tolerant else []
         words += [f"{self.attempts} ways out tried" if self.attempts else "no ways out tried"]
         return ", ".join(words)
 
@@ -213,7 +216,7 @@ class ValidationRow:
 class ShutRow:
     """One way out: what the filters answer, and what the kernel answered if it was tried.
 
-    ``seen`` is empty if it was not.  ``verdict`` is a value of ``ways.VERDICTS``.
+    ``seen`` is empty if it was not.  ``verdict`` is one of ``ways.ORDER``.
     """
 
     label: str

@@ -128,6 +128,7 @@ def _row(name: str, replay: Replay, unjudged: str, trials: tuple[TrialRow, ...])
         ),
         capabilities=("as recorded",) if replay.cap_add == RECORDED else replay.cap_add,
         masks=tuple(one_line(mask, COMMAND) for mask in replay.masks),
+        tolerant=replay.tolerant,
         attempts=sum(one.outcome is not None for one in replay.attempts),
         trials=trials,
     )

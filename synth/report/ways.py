@@ -18,6 +18,7 @@ from synth.shut import (
     OPEN,
     SHUT,
     UNTRIED,
+    VERDICTS,
     WIDER,
     judge_attempts,
     settle,
@@ -31,16 +32,8 @@ MAX_WAYS = 2048
 """Most ways out that a report lists; those that are not shut come first."""
 
 EXCEPTED = "by an exception"
-VERDICTS = {
-    NOT_SHUT: "let through",
-    WIDER: "wider than the default",
-    EXCEPTED: EXCEPTED,
-    OPEN: "open as by default",
-    NEEDED: "open because needed",
-    SHUT: "shut",
-    UNTRIED: "shut",
-}
-"""What an attempt comes to, the worst first."""
+ORDER = (VERDICTS[NOT_SHUT], VERDICTS[WIDER], EXCEPTED, *VERDICTS.values())
+"""What a way out comes to, the worst first."""
 
 _FINE = (SHUT, UNTRIED)
 
@@ -76,11 +69,10 @@ def shut_rows(
                 answer=show(one.profile),
                 default=show(one.default),
                 seen="" if one.outcome is None else shown_outcome(one.outcome),
-                verdict=VERDICTS[EXCEPTED if by_exception else identifier],
+                verdict=EXCEPTED if by_exception else VERDICTS[identifier],
             )
         )
-    order = list(VERDICTS.values())
-    unique = sorted(dict.fromkeys(rows), key=lambda row: order.index(row.verdict))
+    unique = sorted(dict.fromkeys(rows), key=lambda row: ORDER.index(row.verdict))
     return tuple(unique[:MAX_WAYS])
 
 
