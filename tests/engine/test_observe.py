@@ -68,14 +68,27 @@ def test_what_the_profile_refuses_runs_and_is_named(
         assert f"{call}() would be refused with" in done.stdout
         assert f" to {program};" in done.stdout
     assert "openat" not in done.stdout
-    found = json.loads(cli("observe", "read", "now.json", *under, "--format", "json", status=1).stdout)
+    found = json.loads(
+        cli("observe", "read", "now.json", *under, "--format", "json", status=1).stdout
+    )
     assert {one["severity"] for one in found["findings"]} <= set(SEVERITIES)
     assert not load(tmp_path / "now.json")["runs"][0]["denials"]
     # what was seen is enough to make the profile that fits
-    cli("synth", "ls.json", "now.json", "-o", "fitting", "--emit", "none", "--baseline", _baseline(small))
-    assert "nothing would be refused" in cli(
-        "observe", "read", "now.json", "--profile", "fitting/seccomp.json"
-    ).stderr
+    cli(
+        "synth",
+        "ls.json",
+        "now.json",
+        "-o",
+        "fitting",
+        "--emit",
+        "none",
+        "--baseline",
+        _baseline(small),
+    )
+    assert (
+        "nothing would be refused"
+        in cli("observe", "read", "now.json", "--profile", "fitting/seccomp.json").stderr
+    )
 
 
 def test_the_kernel_logs_what_it_lets_through(
