@@ -21,7 +21,8 @@ class Attributed:
     """One refusal of one workload, over all its runs.
 
     ``denial.count`` is the sum; ``runs`` of ``of`` runs met it.  ``effect`` is the worst that
-    came of it in any run, one of ``EFFECTS``.
+    came of it in any run, one of ``EFFECTS``.  ``used``: the recording made the call, so that it
+    must not be refused even where no one noticed (of none in a tolerant replay).
     """
 
     workload: str
@@ -29,6 +30,12 @@ class Attributed:
     runs: int
     of: int
     effect: str
+    used: bool = False
+
+    @property
+    def is_error(self) -> bool:
+        """Tell whether a profile must not refuse this."""
+        return self.effect in (FAILED, DIFFERS) or (self.effect == TOLERATED and self.used)
 
 
 def kind_of(denial: Denial) -> Kind:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from synth.document import check_document, compact_json
 from synth.model import Finding
+from synth.text import one_line
 
 SCHEMA = "seccomp-synth/findings"
 SCHEMA_VERSION = "1.0.0"
@@ -22,6 +23,18 @@ def dump_findings(findings: Iterable[Finding]) -> str:
             "schema_version": SCHEMA_VERSION,
             "findings": [asdict(one) for one in sorted(findings)],
         }
+    )
+
+
+def fit_for_print(finding: Finding) -> Finding:
+    """Return a finding of which every text is one line that no reader obeys."""
+    return Finding(
+        finding.id,
+        finding.severity,
+        one_line(finding.subject),
+        one_line(finding.message, 1000),
+        tuple(one_line(text, 300) for text in finding.evidence),
+        one_line(finding.fix, 1000),
     )
 
 

@@ -7,7 +7,7 @@ made.  A way out that stays open is fine only if the recording took it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from synth.evidence import Evidence
 from synth.model import Answer, Finding
@@ -19,6 +19,16 @@ SHUT, NOT_SHUT, WIDER, NEEDED, OPEN, UNTRIED = (
     "SS211", "SS212", "SS213", "SS214", "SS215", "SS216",
 )  # fmt: skip
 
+VERDICTS = {
+    NOT_SHUT: "let through",
+    WIDER: "wider than the default",
+    OPEN: "open as by default",
+    NEEDED: "open because needed",
+    SHUT: "shut",
+    UNTRIED: "shut",
+}
+"""What an attempt comes to in words, the worst first."""
+
 EPERM, ENOSYS, SIGSYS, MAX_ERRNO = 1, 38, 31, 4095
 NAMESPACE_MASK = sum(NAMESPACES.values())
 LOW_HALF = 0xFFFF_FFFF
@@ -29,19 +39,29 @@ _PURPOSE = {"socket": 0, "socketpair": 0, "ioctl": 1, "personality": 0, "clone":
 
 def judge_attempts(tried: Sequence[Attempted], evidence: Evidence) -> tuple[Finding, ...]:
     """Return one finding for each attempt, sorted."""
+    settled = settle(tried, evidence)
+    return tuple(sorted(_finding(one, identifier) for one, identifier in settled))
+
+
+def settle(tried: Sequence[Attempted], evidence: Evidence) -> tuple[tuple[Attempted, str], ...]:
+    """Return each attempt with the id of the finding that it comes to, in the order given."""
     # a call of which some arguments are allowed is seen to pass, whichever was meant
     partly = {
         (one.attempt.arch, one.attempt.name) for one in tried if one.profile.action in ALLOWING
     } | {(evidence.arch, "clone")}
-    findings = []
-    for one in tried:
-        attempt = one.attempt
-        if one.profile.action in ALLOWING:
-            findings.append(_allowed(attempt, one.outcome, one.default, evidence))
-        else:
-            passed = one.reached and (attempt.arch, attempt.name) not in partly
-            findings.append(_refused(attempt, one.outcome, one.profile, passed=passed))
-    return tuple(sorted(findings))
+    return tuple((one, _settle(one, evidence, partly)) for one in tried)
+
+
+def _settle(one: Attempted, evidence: Evidence, partly: Set[tuple[str, str]]) -> str:
+    attempt = one.attempt
+    if one.profile.action in ALLOWING:
+        if one.default.action not in ALLOWING:
+            return WIDER
+        return NEEDED if is_needed(attempt, evidence) else OPEN
+    if one.outcome is None:
+        return UNTRIED
+    passed = one.reached and (attempt.arch, attempt.name) not in partly
+    return NOT_SHUT if passed or not _is_refusal(one.outcome, one.profile) else SHUT
 
 
 def is_needed(attempt: Attempt, evidence: Evidence) -> bool:
@@ -63,31 +83,25 @@ def is_needed(attempt: Attempt, evidence: Evidence) -> bool:
     return wanted in {value & LOW_HALF for value in known}
 
 
-def _allowed(
-    attempt: Attempt, outcome: Outcome | None, default: Answer, evidence: Evidence
-) -> Finding:
-    seen = (f"kernel: {_seen(outcome)}",)
-    subject = _subject(attempt)
-    if default.action not in ALLOWING:
-        message = f"open: {attempt.label}; the engine's default refuses it"
+def _finding(one: Attempted, identifier: str) -> Finding:
+    label, subject = one.attempt.label, shown_call(one.attempt)
+    seen = (f"kernel: {shown_outcome(one.outcome)}",)
+    if identifier == WIDER:
+        message = f"open: {label}; the engine's default refuses it"
         fix = "make the profile again with: seccomp-synth synth"
         return Finding(WIDER, "error", subject, message, seen, fix)
-    if is_needed(attempt, evidence):
-        return Finding(NEEDED, "note", subject, f"open: {attempt.label}; the recording used it")
-    message = f"open: {attempt.label}; not recorded, open under the engine's default too"
-    return Finding(OPEN, "warning", subject, message, seen)
-
-
-def _refused(attempt: Attempt, outcome: Outcome | None, answer: Answer, *, passed: bool) -> Finding:
-    subject = _subject(attempt)
-    if outcome is None:
-        message = f"refused by the filter, not tried: {attempt.label}"
-        return Finding(UNTRIED, "note", subject, message)
-    if passed or not _is_refusal(outcome, answer):
-        message = f"let through though the filter refuses it as compiled: {attempt.label}"
+    if identifier == NEEDED:
+        return Finding(NEEDED, "note", subject, f"open: {label}; the recording used it")
+    if identifier == OPEN:
+        message = f"open: {label}; not recorded, open under the engine's default too"
+        return Finding(OPEN, "warning", subject, message, seen)
+    if identifier == UNTRIED:
+        return Finding(UNTRIED, "note", subject, f"refused by the filter, not tried: {label}")
+    if identifier == NOT_SHUT:
+        message = f"let through though the filter refuses it as compiled: {label}"
         fix = "see whether the engine puts another filter on: seccomp-synth doctor"
-        return Finding(NOT_SHUT, "error", subject, message, (f"kernel: {_seen(outcome)}",), fix)
-    return Finding(SHUT, "note", subject, f"refused with {_seen(outcome)}: {attempt.label}")
+        return Finding(NOT_SHUT, "error", subject, message, seen, fix)
+    return Finding(SHUT, "note", subject, f"refused with {shown_outcome(one.outcome)}: {label}")
 
 
 def _is_refusal(outcome: Outcome, answer: Answer) -> bool:
@@ -101,7 +115,8 @@ def _is_refusal(outcome: Outcome, answer: Answer) -> bool:
     return outcome.signal == SIGSYS
 
 
-def _seen(outcome: Outcome | None) -> str:
+def shown_outcome(outcome: Outcome | None) -> str:
+    """Return what a call came to in a word: an errno, SIGSYS, success, or that it was not made."""
     if outcome is None:
         return "not tried"
     if outcome.signal:
@@ -110,7 +125,8 @@ def _seen(outcome: Outcome | None) -> str:
     return errno_name(-value) if -MAX_ERRNO <= value < 0 else f"success ({value})"
 
 
-def _subject(attempt: Attempt) -> str:
+def shown_call(attempt: Attempt) -> str:
+    """Return a call as one writes it, without the zeros at its end."""
     arch = "" if attempt.arch in ("x86_64", "aarch64") else f"{attempt.arch} "
     shown = list(attempt.arguments)
     while shown and not shown[-1]:

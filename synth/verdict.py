@@ -8,7 +8,8 @@ also there between two runs under the baseline, or where nothing was refused.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from synth.compare import DIFFERENT, SAME, compare_run
 from synth.denials import (
@@ -38,7 +39,8 @@ class Verdict:
 
     ``passed`` names the workloads without an error, ``denials`` are all refusals, attributed.
     ``lost`` are capabilities that a workload which went wrong uses under the baseline and was
-    not seen to use in the replay.
+    not seen to use in the replay; ``noise`` are workloads with what of theirs varies by itself
+    and was not compared.
     """
 
     findings: tuple[Finding, ...]
@@ -46,6 +48,7 @@ class Verdict:
     failed: tuple[str, ...]
     denials: tuple[Attributed, ...] = ()
     lost: tuple[tuple[str, str], ...] = ()
+    noise: tuple[tuple[str, str], ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -69,18 +72,29 @@ class _Workload:
         return (*self.recorded, *self.controls)
 
 
+class _Judged(NamedTuple):
+    """What is said of a run or a workload."""
+
+    findings: list[Finding]
+    noise: tuple[str, ...] = ()
+    denials: tuple[Attributed, ...] = ()
+    effect: str = TOLERATED
+
+
 def judge(recording: Recording, replay: Replay) -> Verdict:
     """Compare a replay with the baseline's runs, old and new."""
     findings: list[Finding] = []
     denials: list[Attributed] = []
+    noise: set[tuple[str, str]] = set()
     names = sorted({run.workload for run in replay.runs})
     modes = {work.name: work.mode for work in recording.workloads}
     for name in names:
         sides = (replay.runs, replay.controls, recording.runs)
         work = _Workload(name, modes.get(name, "run"), *(_of(name, runs) for runs in sides))
-        found, attributed = _judge_workload(work, replay)
-        findings += found
-        denials += attributed
+        judged = _judge_workload(work, replay)
+        findings += judged.findings
+        denials += judged.denials
+        noise |= {(name, what) for what in judged.noise}
     findings += _left_out(recording, replay, names)
     findings += [
         Finding(UNHEALTHY, "error", "replay", problem) for problem in replay.health.problems
@@ -95,7 +109,9 @@ def judge(recording: Recording, replay: Replay) -> Verdict:
         for one in unique
         if one.id == CAPABILITY_LOST and one.severity == "warning"
     )
-    return Verdict(tuple(unique), passed, tuple(failed), tuple(sorted(denials)), lost)
+    return Verdict(
+        tuple(unique), passed, tuple(failed), tuple(sorted(denials)), lost, tuple(sorted(noise))
+    )
 
 
 def unnoticed(verdict: Verdict) -> bool:
@@ -118,32 +134,30 @@ def _left_out(recording: Recording, replay: Replay, names: Sequence[str]) -> lis
     ]
 
 
-def _judge_workload(
-    work: _Workload, replay: Replay
-) -> tuple[list[Finding], tuple[Attributed, ...]]:
-    findings: list[Finding] = []
-    effects: list[tuple[Run, str]] = []
-    for run in work.runs:
-        found, effect = _judge_run(run, work, replay)
-        findings += found
-        effects.append((run, effect))
-    attributed = attribute(work.name, effects, work.known)
-    findings += [
-        _denial_finding(one, used=not replay.tolerant and _used(one.denial, work))
-        for one in attributed
-    ]
+def _judge_workload(work: _Workload, replay: Replay) -> _Judged:
+    runs = [_judge_run(run, work, replay) for run in work.runs]
+    effects = [(run, one.effect) for run, one in zip(work.runs, runs, strict=True)]
+    attributed = tuple(
+        replace(one, used=not replay.tolerant and _used(one.denial, work))
+        for one in attribute(work.name, effects, work.known)
+    )
+    findings = [finding for one in runs for finding in one.findings]
+    findings += [_denial_finding(one) for one in attributed]
     findings += _lost_findings(work, broken=any(effect != TOLERATED for _, effect in effects))
-    return findings, attributed
+    noise = {what for one in runs for what in one.noise}
+    return _Judged(findings, tuple(sorted(noise)), attributed)
 
 
-def _judge_run(run: Run, work: _Workload, replay: Replay) -> tuple[list[Finding], str]:
-    """Return the findings of one run, and what it did to the workload."""
+def _judge_run(run: Run, work: _Workload, replay: Replay) -> _Judged:
+    """Judge one run; ``effect`` is what it did to the workload."""
     failures = [*_liveness(run), *_outcome(run, work)]
     if failures:
-        return failures, FAILED
+        return _Judged(failures, effect=FAILED)
     differences = _differences(run, work, replay)
-    broken = any(one.severity == "error" for one in differences)
-    return differences, DIFFERS if broken else TOLERATED
+    findings = [finding for _, finding in differences]
+    noise = tuple(what for what, finding in differences if finding.id == VARIES)
+    broken = any(one.severity == "error" for one in findings)
+    return _Judged(findings, noise, effect=DIFFERS if broken else TOLERATED)
 
 
 def _liveness(run: Run) -> list[Finding]:
@@ -200,22 +214,24 @@ def _may_be_damaged(run: Run, work: _Workload, replay: Replay) -> bool:
     )
 
 
-def _differences(run: Run, work: _Workload, replay: Replay) -> list[Finding]:
-    findings = []
+def _differences(run: Run, work: _Workload, replay: Replay) -> list[tuple[str, Finding]]:
+    """Return what of a run is not as under the baseline, each with what is to be said of it."""
+    found = []
     damaged = _may_be_damaged(run, work, replay)
     for what, result in compare_run(run, work.controls, work.recorded):
         if result == SAME:
             continue
         if result != DIFFERENT:
             message = f"{what} varies between runs under the baseline too: noise, not compared"
-            findings.append(Finding(VARIES, "note", run.workload, message))
+            finding = Finding(VARIES, "note", run.workload, message)
         elif damaged:
             message = f"{what} differs from the baseline's, with the same exit status"
-            findings.append(Finding(CHANGED, "error", run.workload, message))
+            finding = Finding(CHANGED, "error", run.workload, message)
         else:
             message = f"{what} differs, but nothing was refused: it varies by itself"
-            findings.append(Finding(VARIES, "note", run.workload, message))
-    return findings
+            finding = Finding(VARIES, "note", run.workload, message)
+        found.append((what, finding))
+    return found
 
 
 def _lost_capabilities(run: Run, work: _Workload) -> tuple[str, ...]:
@@ -255,7 +271,7 @@ def _used(denial: Denial, work: _Workload) -> bool:
     return False
 
 
-def _denial_finding(one: Attributed, *, used: bool) -> Finding:
+def _denial_finding(one: Attributed) -> Finding:
     """Report a refusal.
 
     A call that the recording used must not be refused, even where no one noticed: a lock's time
@@ -266,7 +282,7 @@ def _denial_finding(one: Attributed, *, used: bool) -> Finding:
     if one.effect == BASELINE:
         message = f"{what}, as under the baseline"
         return Finding(REFUSED_ANYWAY, "note", one.workload, message)
-    if one.effect == TOLERATED and not used:
+    if not one.is_error:
         message = f"{what}; tolerated: the workload went on as before"
         fix = f"record this workload again if it needs {denial.name}"
         return Finding(UNNOTICED, "warning", one.workload, message, (), fix)

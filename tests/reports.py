@@ -12,20 +12,27 @@ from synth.environment import environments
 from synth.evidence import combine
 from synth.generate import generate
 from synth.model import (
+    Answer,
     CapabilityUse,
     Denial,
+    FileDigest,
     Health,
+    OutputDigest,
     Profile,
     Recording,
     Rule,
+    Target,
     Workload,
 )
+from synth.primitives import Attempted, Outcome
 from synth.profile import dump_profile
 from synth.recording import recording_digest
 from synth.replay import Replay
 from synth.report.build import build
 from synth.report.inputs import Inputs
 from synth.report.model import Report
+from synth.report.ways import by_rules
+from synth.resolve import resolve
 from synth.wanted import Tightness
 from tests import builders
 
@@ -90,8 +97,29 @@ def replayed(inputs: Inputs, number: int = 0, **changes: Any) -> Replay:
         recording.host,
         Health(),
         recording.runs,
+        recording.runs,
     )
     return replace(replay, **changes)
+
+
+def tried(inputs: Inputs, **outcomes: Outcome | None) -> tuple[Attempted, ...]:
+    """Return the ways out as if tried: refused as the profile says, but for calls in ``outcomes``.
+
+    What the profile allows the kernel answers with EINVAL.
+    """
+    host = inputs.recordings[0][1].host
+    target = Target(host.arch, frozenset(inputs.cap_add or ()), (6, 1))
+    profile, default = resolve(inputs.profile, target), resolve(inputs.baseline.profile, target)
+    return tuple(
+        one._replace(outcome=outcomes.get(one.attempt.name, _outcome(one.profile)))
+        for one in by_rules(profile, default)
+    )
+
+
+def _outcome(answer: Answer) -> Outcome:
+    if answer.action == "SCMP_ACT_ERRNO":
+        return Outcome(-answer.errno, 0)
+    return Outcome(-22, 0) if answer.action == "SCMP_ACT_ALLOW" else Outcome(None, 31)
 
 
 def proven(*recordings: Recording) -> Inputs:
@@ -125,11 +153,45 @@ def hostile() -> Report:
     named = tuple(
         (f"{text}.json", one) for text, (_, one) in zip(HOSTILE, inputs.recordings, strict=True)
     )
+    attempts = tried(inputs, bpf=Outcome(0, 0), mount=None)
     replays = tuple(
-        (text, replayed(inputs, number, health=Health((text,), (text,))))
+        (text, _hostile_replay(inputs, number, text, attempts))
         for number, text in enumerate(HOSTILE)
     )
     return build(replace(inputs, name="".join(HOSTILE), recordings=named, replays=replays))
+
+
+def _hostile_replay(
+    inputs: Inputs, number: int, text: str, attempts: tuple[Attempted, ...]
+) -> Replay:
+    """Return a replay with refusals of every kind, and files, masks and labels that mean harm."""
+    recording = inputs.recordings[number][1]
+    (run,) = recording.runs
+    denials = (
+        *run.denials,
+        replace(builders.denial("mkdir", 38), program=text[:15]),
+        replace(builders.denial("chown", 0), program=text[:15], phase="runtime", count=2**63),
+    )
+    digest = OutputDigest(1, f"{number:064x}", f"{number:064x}")
+    now = replace(
+        run, denials=denials, files=(FileDigest(f"/{text}", digest), FileDigest("/", None))
+    )
+    beside = (
+        replace(run, files=(FileDigest(f"/{text}", None), FileDigest("/", digest))),
+        replace(run, index=1, files=(FileDigest(f"/{text}", builders.EMPTY),)),
+    )
+    return replayed(
+        inputs,
+        number,
+        runs=(now,),
+        controls=beside,
+        health=Health((text,), (text,)),
+        host=recording.host,
+        masks=(text,),
+        attempts=tuple(
+            one._replace(attempt=one.attempt._replace(label=text[:128])) for one in attempts
+        ),
+    )
 
 
 def _hostile(text: str, number: int) -> Recording:

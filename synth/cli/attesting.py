@@ -42,10 +42,9 @@ def attest(
             configuration = {
                 "recording": replay.recording_sha256,
                 f"default profile {inputs.baseline.name}": made_with,
-                "validation": _file(Path(name)).sha256,
             }
             texts[_unused(texts, f"{_stem(name)}.test")] = result_statement(
-                subjects, replay, judge(recording_of, replay), configuration
+                subjects, _file(Path(name)), replay, judge(recording_of, replay), configuration
             )
     write_all(folder, texts, force=force)
     settings.note(f"wrote {', '.join(texts)} to {folder}")

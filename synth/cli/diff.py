@@ -1,4 +1,4 @@
-"""``seccomp-synth diff``: compare a profile with Docker's default or with another profile."""
+"""``seccomp-synth diff``: compare profiles, replays or recordings."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from synth.cli.difference import (
     as_text,
     fails,
 )
+from synth.cli.evidence_diff import PROFILE, bad_option, evidence_diff, kind_of
 from synth.cli.target import (
     container_capabilities,
     kernel_option,
@@ -34,13 +35,14 @@ DEFAULT_AGAINST = "docker-default"
 
 
 @click.command()
-@click.argument("profile", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--against",
     default=DEFAULT_AGAINST,
     show_default=True,
     metavar="BASELINE|FILE",
-    help="A baseline's name or another profile; by default the baseline the profile was made from.",
+    help="A baseline's name or another profile; by default the baseline the profile was made from. "
+    "For a replay or a recording: the older one.",
 )
 @click.option(
     "--format",
@@ -56,7 +58,14 @@ DEFAULT_AGAINST = "docker-default"
     type=click.Choice(THRESHOLDS),
     default=("widened",),
     show_default=True,
-    help="Exit with 1 on this kind of difference; repeatable.",
+    help="Exit with 1 on this kind of difference; repeatable. Not of profiles: any or never.",
+)
+@click.option(
+    "--recording",
+    "recordings",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Recording that a replay is of, to judge it by as `validate` does; repeatable.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write.")
 @click.option("--force", is_flag=True, help="Overwrite the output file.")
@@ -64,29 +73,65 @@ DEFAULT_AGAINST = "docker-default"
 @pass_settings
 def diff(
     settings: Settings,
-    profile: Path,
+    file: Path,
     against: str,
     form: str,
     fail_on: tuple[str, ...],
+    recordings: tuple[Path, ...],
     output: Path | None,
     force: bool,
     kernel: str,
     arch: str | None,
     cap_add: tuple[str, ...],
 ) -> int:
-    """Compare a profile with Docker's default or with another profile.
+    """Compare a profile with a default or another; a replay or recording with an older.
 
-    Compares argument conditions, not only names, on every architecture, and gives an example call
-    for each difference.  Exits with 1 if PROFILE lets anything through that the other one does
-    not, or on what --fail-on names; -v names the calls whose errno differs as well.
+    Profiles: by argument conditions, not only names, on every architecture, with an example call
+    for each difference.  Exits with 1 if FILE lets anything through that the other one does not,
+    or on what --fail-on names; -v names the calls whose errno differs as well.
+
+    Replays that `validate -o` wrote: workloads that fail now, refusals, ways out that answer
+    otherwise, what has moved around them.  Exits with 1 if FILE has errors that the older one
+    has not.  Recordings: calls, refusals and capabilities by workload.
 
     \b
     Example:
       seccomp-synth diff out/seccomp.json
       seccomp-synth diff new.json --against old.json --fail-on any --format markdown -o diff.md
+      seccomp-synth diff new.replay.json --against old.replay.json
     """
     if output is not None:
         refuse_existing(output, force=force)
+    kind = kind_of(file)
+    if kind == PROFILE:
+        if recordings:
+            raise bad_option("--recording belongs to replays", "leave it out")
+        text, bad = _profiles(settings, file, against, form, fail_on, kernel, arch, cap_add)
+    else:
+        if arch or cap_add:
+            raise bad_option("--arch and --cap-add belong to profiles", "leave them out")
+        older = None if against == DEFAULT_AGAINST else Path(against)
+        text, bad = evidence_diff(settings, kind, file, older, recordings, form, fail_on)
+    text = clean(text)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomic(output, text, force=force)
+        settings.note(f"wrote {output}")
+    return int(ExitCode.ANSWER_IS_NO if bad else ExitCode.OK)
+
+
+def _profiles(
+    settings: Settings,
+    profile: Path,
+    against: str,
+    form: str,
+    fail_on: tuple[str, ...],
+    kernel: str,
+    arch: str | None,
+    cap_add: tuple[str, ...],
+) -> tuple[str, bool]:
+    """Return the comparison of profiles, and whether it fails."""
     mine = load_profile(profile)
     other, name = _against(against, profile, settings)
     added = container_capabilities(profile, cap_add, settings)
@@ -105,16 +150,10 @@ def diff(
     if form == "json":
         text = dump_json(as_document(question, found, wider=difference.wider))
     elif form == "markdown":
-        text = as_markdown(question, found)
+        text = as_markdown(question.head, found)
     else:
-        text = as_text(question, found, verbose=settings.verbosity > 0)
-    text = clean(text)
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        write_atomic(output, text, force=force)
-        settings.note(f"wrote {output}")
-    return int(ExitCode.ANSWER_IS_NO if fails(found, fail_on) else ExitCode.OK)
+        text = as_text(question.head, found, verbose=settings.verbosity > 0)
+    return text, fails(found, fail_on)
 
 
 def _against(text: str, profile: Path, settings: Settings) -> tuple[Profile, str]:

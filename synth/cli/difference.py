@@ -14,14 +14,27 @@ COLUMNS = 100
 SCHEMA, SCHEMA_VERSION = "seccomp-synth/difference", "1.0.0"
 
 
+class Head(NamedTuple):
+    """What stands above a comparison: two names, and what it is for, if that matters."""
+
+    name: str
+    against: str
+    note: str = ""
+
+
 @dataclass(frozen=True)
 class Question:
-    """What is compared with what, and for which container and host."""
+    """Which profiles are compared, and for which container and host."""
 
     profile_name: str
     against_name: str
     target: Target
     added: tuple[str, ...]
+
+    @property
+    def head(self) -> Head:
+        """Return what stands above the comparison."""
+        return Head(self.profile_name, self.against_name, self.host())
 
     def host(self) -> str:
         """Return architecture, kernel and capabilities beyond Docker's as one phrase."""
@@ -62,29 +75,39 @@ THRESHOLDS = (*dict.fromkeys(one.threshold for one in SECTIONS if one.threshold)
 """What ``--fail-on`` takes."""
 
 
-def fails(findings: Iterable[Finding], fail_on: Sequence[str]) -> bool:
-    """Tell whether a finding is of a kind that ``fail_on``, some of ``THRESHOLDS``, names."""
+def fails(
+    findings: Iterable[Finding], fail_on: Sequence[str], sections: Sequence[Section] = SECTIONS
+) -> bool:
+    """Tell whether a finding is of a kind that ``fail_on``, some of the thresholds, names."""
     wanted = {
         identifier
-        for section in SECTIONS
+        for section in sections
         if section.threshold and (section.threshold in fail_on or ANY in fail_on)
         for identifier in section.ids
     }
     return any(one.id in wanted for one in findings)
 
 
-def as_text(question: Question, findings: Sequence[Finding], *, verbose: bool) -> str:
+def as_text(
+    head: Head,
+    findings: Sequence[Finding],
+    sections: Sequence[Section] = SECTIONS,
+    *,
+    verbose: bool,
+) -> str:
     """Return the comparison for people: a table of counts, then the names behind them.
 
     Names of changed refusals only if ``verbose``.
     """
-    head = f"{question.profile_name} compared with {question.against_name} ({question.host()})"
-    shown = _shown(findings)
-    width = max(len(section.title) for section, _ in shown)
-    lines = [head, ""]
+    note = f" ({head.note})" if head.note else ""
+    shown = _shown(findings, sections)
+    width = max((len(section.title) for section, _ in shown), default=0)
+    lines = [f"{head.name} compared with {head.against}{note}", ""]
     for section, members in shown:
         ids = " ".join(sorted({one.id for one in members}))
         lines.append(f"{section.title:<{width}}  {_count(section, members):>4}  {ids}".rstrip())
+    if not shown:
+        lines.append("no difference")
     for section, members in shown:
         if not members:
             continue
@@ -99,17 +122,14 @@ def as_text(question: Question, findings: Sequence[Finding], *, verbose: bool) -
     return "\n".join(lines) + "\n"
 
 
-def as_markdown(question: Question, findings: Sequence[Finding]) -> str:
+def as_markdown(
+    head: Head, findings: Sequence[Finding], sections: Sequence[Section] = SECTIONS
+) -> str:
     """Return the comparison for a pull request: a table, then lists that can be unfolded."""
-    shown = _shown(findings)
-    lines = [
-        f"### {_code(question.profile_name)} compared with {_code(question.against_name)}",
-        "",
-        f"For {question.host()}.",
-        "",
-        "| | count | finding |",
-        "|---|---:|---|",
-    ]
+    shown = _shown(findings, sections)
+    lines = [f"### {_code(head.name)} compared with {_code(head.against)}", ""]
+    lines += [f"For {head.note}.", ""] if head.note else []
+    lines += ["| | count | finding |", "|---|---:|---|"] if shown else ["No difference."]
     for section, members in shown:
         ids = " ".join(sorted({one.id for one in members}))
         lines.append(f"| {section.title} | {_count(section, members)} | {ids} |")
@@ -146,8 +166,10 @@ def as_document(question: Question, findings: Sequence[Finding], *, wider: bool)
     }
 
 
-def _shown(findings: Sequence[Finding]) -> list[tuple[Section, list[Finding]]]:
-    every = [(section, _members(section, findings)) for section in SECTIONS]
+def _shown(
+    findings: Sequence[Finding], sections: Sequence[Section]
+) -> list[tuple[Section, list[Finding]]]:
+    every = [(section, _members(section, findings)) for section in sections]
     return [(section, members) for section, members in every if members or section.always]
 
 

@@ -43,7 +43,7 @@ SUMMARIES = {
     "observe": "Log what a profile would refuse before it refuses, and read what was logged.",
     "check": "Record again and fail if the committed profile no longer fits.",
     "combine": "Make one recording of many of the same container.",
-    "diff": "Compare a profile with Docker's default or with another profile.",
+    "diff": "Compare a profile with a default or another; a replay or recording with an older.",
     "explain": "Say what a syscall is, how risky, who allows it and who used it.",
     "report": "Write what a reviewer reads: verdict, evidence, what is left and what stays shut.",
     "lint": "Name what engines would ignore, misread or refuse in a profile.",

@@ -7,12 +7,15 @@ files as they are, so that a verifier can compare them with what it has.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from synth.denials import TOLERATED
 from synth.model import Recording, Run
 from synth.replay import Replay
+from synth.shut import NEEDED, NOT_SHUT, OPEN, WIDER
 from synth.syscalls import errno_name
 from synth.text import one_line, printable
 from synth.verdict import Verdict
@@ -64,31 +67,74 @@ def trace_statement(file: File, recording: Recording, digest: str) -> str:
 
 def result_statement(
     files: Iterable[File],
+    validation: File,
     replay: Replay,
     verdict: Verdict,
     configuration: Mapping[str, str],
 ) -> str:
     """Return the statement of how a validation of ``files``, profile and list, ended.
 
-    ``configuration`` has the SHA-256 of what it was made with, by name.
+    ``validation`` is the replay's file, ``configuration`` has the SHA-256 of what else it was
+    made with, by name.  A test is a workload; what else was wrong failed by its own name.
     """
     warned = {one.subject for one in verdict.findings if one.severity == "warning"}
+    wrong = {one.subject for one in verdict.findings if one.severity == "error"}
     passed = [name for name in verdict.passed if name not in warned]
     if not verdict.ok or replay.partial:
         result = "FAILED"
     else:
         result = "PASSED" if len(passed) == len(verdict.passed) else "WARNED"
+    made_with: list[dict[str, Any]] = [
+        {"name": name, "digest": {"sha256": digest}} for name, digest in configuration.items()
+    ]
+    made_with.append(
+        {
+            "name": "validation",
+            "digest": {"sha256": validation.sha256},
+            "annotations": _made_how(replay, verdict),
+        }
+    )
     predicate = {
         "result": result,
-        "configuration": [
-            {"name": name, "digest": {"sha256": digest}}
-            for name, digest in sorted(configuration.items())
-        ],
+        "configuration": sorted(made_with, key=lambda one: str(one["name"])),
         "passedTests": passed,
         "warnedTests": [name for name in verdict.passed if name in warned],
-        "failedTests": list(verdict.failed),
+        "failedTests": [
+            *verdict.failed,
+            *sorted(one_line(name) for name in wrong - set(verdict.failed)),
+        ],
     }
     return _statement([_descriptor(one) for one in files], RESULT, predicate)
+
+
+def _made_how(replay: Replay, verdict: Verdict) -> dict[str, Any]:
+    """Return how far a validation goes, for policies that ask for more than its result.
+
+    The fewest runs of a workload, how outputs were compared, the ways out that were tried.
+    """
+    names = {run.workload for run in replay.runs}
+    tried = [one for one in replay.attempts if one.outcome is not None]
+    open_ways = {
+        one.subject for one in verdict.findings if one.id in (NEEDED, OPEN, WIDER, NOT_SHUT)
+    }
+    return {
+        "runsUnderProfile": _fewest(names, replay.runs),
+        "runsUnderBaseline": _fewest(names, replay.controls),
+        "masks": [one_line(mask, 1024) for mask in replay.masks],
+        "varies": [f"{name}: {one_line(what)}" for name, what in verdict.noise],
+        "toleratedRefusals": sum(
+            one.effect == TOLERATED and not one.is_error for one in verdict.denials
+        ),
+        "tolerant": replay.tolerant,
+        "partial": replay.partial,
+        "waysOutTried": len(tried),
+        "waysOutOpen": sorted(one_line(one) for one in open_ways),
+    }
+
+
+def _fewest(names: Iterable[str], runs: Iterable[Run]) -> int:
+    counts = Counter(run.workload for run in runs)
+    return min((counts[name] for name in names), default=0)
 
 
 def _process(run: Run) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from synth.diff import WIDENED, Difference, compare
 from synth.diff import findings as differences
 from synth.environment import LABELS, environments, values
 from synth.evidence import Evidence, combine
+from synth.findings import fit_for_print
 from synth.model import Finding, Host, Target
-from synth.report import rows
+from synth.report import rows, ways
 from synth.report.inputs import Inputs, belonging
 from synth.report.locate import lines_of
 from synth.report.model import (
@@ -26,13 +27,13 @@ from synth.report.model import (
     Report,
     SyscallRow,
 )
+from synth.report.validated import validated, validation_check
 from synth.resolve import Resolved, resolve
 from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES, table_source
 from synth.text import listed, many, one_line
-from synth.verdict import MISSING, judge
 from synth.wanted import Decision, Origin, Tightness, decide
 
-UNEXPLAINED, DANGEROUS, NOT_VALIDATED = "SS606", "SS607", "SS609"
+UNEXPLAINED, DANGEROUS = "SS606", "SS607"
 
 LIMITS = (
     "A profile covers what the recordings exercised; a code path that no workload took may be "
@@ -58,15 +59,17 @@ def build(inputs: Inputs) -> Report:
     evidence = combine(recordings)
     granted = frozenset(DOCKER_DEFAULT_CAPABILITIES if inputs.cap_add is None else inputs.cap_add)
     target = Target(evidence.arch, granted, _kernel(evidence.hosts))
-    profile = resolve(inputs.profile, target)
-    difference = compare(profile, _default(inputs.baseline, target), arch=target.arch)
-    lines = lines_of(inputs.text)
-    syscalls = rows.syscall_rows(difference, profile, _decisions(inputs, evidence), lines)
+    profile, default = resolve(inputs.profile, target), _default(inputs.baseline, target)
+    difference = compare(profile, default, arch=target.arch)
+    syscalls = rows.syscall_rows(
+        difference, profile, _decisions(inputs, evidence), lines_of(inputs.text)
+    )
     removed = rows.removed_rows(difference)
     excepted = _excepted(inputs)
     recorded = rows.recording_rows(inputs.recordings, inputs.digests())
     belongs = () if inputs.lead else belonging(inputs)
-    validated, passed, failed = _validated(inputs)
+    found = validated(inputs)
+    shut = ways.shut_rows(found.attempts or ways.by_rules(profile, default), evidence, excepted)
     findings = _sorted(
         (
             *inputs.extra,
@@ -74,11 +77,12 @@ def build(inputs: Inputs) -> Report:
             *(inputs.provenance.findings if inputs.provenance else ()),
             *(Finding("SS309", "warning", "recordings", one) for one in evidence.problems),
             *belongs,
-            *validated,
+            *found.findings,
+            *ways.shut_findings(found.attempts, evidence, excepted),
             *_judged(syscalls),
         )
     )
-    checks = (
+    checks: tuple[Check, ...] = (
         *inputs.lead,
         _recorded_check(recorded),
         _inside_check(difference, inputs.baseline, excepted),
@@ -86,7 +90,8 @@ def build(inputs: Inputs) -> Report:
     if not inputs.lead:
         checks = (
             *checks,
-            _validation_check(inputs, validated, passed, failed),
+            ways.shut_check(shut),
+            validation_check(inputs, found),
             _belonging_check(inputs, belongs),
         )
     answer, headline = _verdict(checks, proven=not inputs.lead)
@@ -97,7 +102,7 @@ def build(inputs: Inputs) -> Report:
         headline=headline,
         checks=checks,
         findings=findings,
-        lines=tuple(sorted(lines.items())),
+        lines=tuple(sorted(lines_of(inputs.text).items())),
         arch=target.arch,
         baseline=inputs.baseline.name,
         grades=rows.grade_rows(syscalls, removed),
@@ -105,9 +110,12 @@ def build(inputs: Inputs) -> Report:
         removed=removed,
         capabilities=rows.capability_rows(evidence, granted),
         recordings=tuple(recorded),
-        workloads=rows.workload_rows(recordings, evidence, passed, failed),
-        denials=rows.denial_rows(recordings, [replay for _, replay in inputs.replays]),
-        shut=rows.shut_rows(profile),
+        workloads=rows.workload_rows(recordings, evidence, found.passed, found.failed),
+        validations=found.rows,
+        refusals=found.refusals,
+        denials=rows.denial_rows(recordings, found.unjudged),
+        shut=shut,
+        tried=ways.how_decided(shut),
         discovery=_discovery(inputs),
         saturation=_saturation(inputs),
         environment=_environment(inputs),
@@ -157,26 +165,6 @@ def _judged(syscalls: Sequence[SyscallRow]) -> Iterable[Finding]:
             yield Finding(DANGEROUS, "warning", row.name, message, (who,), "do without it")
 
 
-def _validated(inputs: Inputs) -> tuple[list[Finding], set[str], set[str]]:
-    """Judge the replays: findings, workloads that passed in all they were in, that failed."""
-    findings: list[Finding] = []
-    passed: set[str] = set()
-    failed: set[str] = set()
-    for _, replay, recording in inputs.pairs():
-        if recording is not None and replay.profile_sha256 == inputs.profile_sha256:
-            verdict = judge(recording, replay)
-            # across several validations, what one left out another may have
-            findings += (one for one in verdict.findings if one.id != MISSING)
-            passed |= set(verdict.passed)
-            failed |= set(verdict.failed)
-    workloads = {run.workload for _, recording in inputs.recordings for run in recording.runs}
-    missing = sorted(workloads - passed - failed)
-    if inputs.replays and missing:
-        message = f"{len(missing)} recorded workloads were not validated"
-        findings.append(Finding(NOT_VALIDATED, "warning", "validation", message, tuple(missing)))
-    return findings, passed - failed, failed
-
-
 def _recorded_check(recorded: Sequence[RecordingRow]) -> Check:
     question = "Is the evidence sound?"
     bad = [row for row in recorded if not row.healthy]
@@ -224,24 +212,6 @@ def _inside_check(difference: Difference, baseline: Baseline, excepted: frozense
         YES,
         f"nothing beyond {baseline.name}{but}; {removed} calls removed, {narrowed} narrowed",
     )
-
-
-def _validation_check(
-    inputs: Inputs, findings: Iterable[Finding], passed: set[str], failed: set[str]
-) -> Check:
-    question = "Do the workloads still work under it?"
-    if not inputs.replays:
-        return Check(question, OPEN, "no validation was given (validate -o, then --validation)")
-    broken = any(one.severity == "error" for one in findings)
-    if failed or broken:
-        what = listed(sorted(failed), rows.SHOWN) or "see the findings"
-        return Check(question, NO, f"failed under the profile: {one_line(what, 400)}")
-    partial = [name for name, replay in inputs.replays if replay.partial]
-    missing = [one for one in findings if one.id == NOT_VALIDATED]
-    if partial or missing or not passed:
-        detail = missing[0].message if missing else "the validation is partial or of something else"
-        return Check(question, OPEN, detail)
-    return Check(question, YES, f"{many(len(passed), 'workload')} replayed, all passed")
 
 
 def _belonging_check(inputs: Inputs, belongs: Sequence[Finding]) -> Check:
@@ -323,15 +293,5 @@ def _digests(inputs: Inputs) -> tuple[Fact, ...]:
 
 
 def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    safe = {
-        Finding(
-            one.id,
-            one.severity,
-            one_line(one.subject),
-            one_line(one.message, 1000),
-            tuple(one_line(text, 300) for text in one.evidence),
-            one_line(one.fix, 1000),
-        )
-        for one in findings
-    }
+    safe = {fit_for_print(one) for one in findings}
     return tuple(sorted(safe, key=lambda one: (RANKS[one.severity], one)))

@@ -1,4 +1,4 @@
-"""Write a report as JSON; the format is ``synth/schemas/report-1.0.0.json``."""
+"""Write a report as JSON; the format is ``synth/schemas/report-1.1.0.json``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from synth.document import compact_json
 from synth.report.model import Report
 
 SCHEMA = "seccomp-synth/report"
-SCHEMA_VERSION = "1.0.0"
+SCHEMA_VERSION = "1.1.0"
 # Versions:
 # 1.0.0: first
+# 1.1.0: "validations", "refusals", "tried"; what was seen of each way out; probes
 
 
 def render(report: Report) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from synth.model import Finding
-from synth.report.model import NO, OPEN, YES, Report, SyscallRow
+from synth.report.model import NO, OPEN, YES, RefusalRow, Report, SyscallRow
 
 MARKS = {YES: "✅", NO: "❌", OPEN: "❔"}
 SEVERITIES = {"error": "❌", "warning": "⚠️", "note": "ℹ️"}  # noqa: RUF001 - the sign meant
@@ -46,7 +46,10 @@ def render(report: Report) -> str:
         *_section("Workloads", _workloads(report)),
         *_folded("Every allowed syscall", _syscalls(report.syscalls)),
         *_folded("Removed syscalls", _removed(report)),
-        *_folded("Refused calls", _denials(report)),
+        *_folded("Validation", _validations(report)),
+        *_folded("Refused under the profile", _refusals(report.of_profile())),
+        *_folded("Refused under the baseline too", _refusals(report.of_baseline())),
+        *_folded("Refused while recording", _denials(report)),
         *_folded("Ways out of the container", _shut(report)),
         *_folded("Discovery", _discovery(report)),
         *_folded("Environment and digests", _facts(report)),
@@ -141,10 +144,66 @@ def _denials(report: Report) -> Iterator[str]:
     )
 
 
-def _shut(report: Report) -> Iterator[str]:
+def _validations(report: Report) -> Iterator[str]:
+    for row in report.validations:
+        state = "; ".join((row.state(), f"on {row.environment}", *row.problems, *row.notes))
+        masks = ", ".join(row.masks) or "none"
+        yield f"{escape(row.name)}: {escape(state)}. Masks: {escape(masks)}."
+        yield ""
+        yield from _table(
+            ("", "Workload", "Under profile, baseline", "Compared", "Noise", "Refused, tolerated"),
+            (
+                (
+                    MARKS[YES if one.passed else NO],
+                    one.workload,
+                    f"{one.profile_runs}, {one.baseline_runs}",
+                    ", ".join(one.compared),
+                    ", ".join(one.varies),
+                    f"{one.refused}, {one.tolerated}",
+                )
+                for one in row.trials
+            ),
+        )
+        yield ""
+
+
+def _refusals(rows: Iterable[RefusalRow]) -> Iterator[str]:
     yield from _table(
-        ("", "Call", "The filter answers"),
-        ((MARKS[YES if row.refused else NO], row.call, row.answer) for row in report.shut),
+        ("", "Workload", "Call", "Answer", "Program", "Times", "Runs", "What came of it"),
+        (
+            (
+                SEVERITIES[row.severity],
+                row.workload,
+                row.call,
+                row.answer,
+                row.who(),
+                row.count,
+                f"{row.runs} of {row.of}",
+                row.meaning,
+            )
+            for row in rows
+        ),
+    )
+
+
+def _shut(report: Report) -> Iterator[str]:
+    shut = sum(row.shut for row in report.shut)
+    yield f"{shut} of {len(report.shut)} are refused, {escape(report.tried)}."
+    yield ""
+    yield from _table(
+        ("", "Way out", "Call", "Filter", "Kernel", "Default", "Verdict"),
+        (
+            (
+                MARKS[row.mark],
+                row.label,
+                row.call,
+                row.answer,
+                row.seen or "not tried",
+                row.default,
+                row.verdict,
+            )
+            for row in report.shut
+        ),
     )
 
 

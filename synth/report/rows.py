@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
-from synth.conditions import ARGUMENTS
-from synth.diff import Difference, show
+from synth.diff import Difference
 from synth.evidence import INT, Evidence
 from synth.model import Comparison, Conjunction, Denial, Recording, Run
 from synth.narrow import FAMILY_NAMES
-from synth.profile_format import ALLOWING
 from synth.replay import Replay
 from synth.report.model import (
     NO,
@@ -22,7 +20,6 @@ from synth.report.model import (
     GradeRow,
     RecordingRow,
     RemovedRow,
-    ShutRow,
     SyscallRow,
     WorkloadRow,
 )
@@ -44,34 +41,6 @@ _EQUIVALENCE = re.compile(r", class [AB]$")
 
 UNKNOWN = "unknown"
 """Origin of an allowed call that neither recordings nor provenance explain."""
-
-# What a reviewer asks for first: a name, a syscall, its arguments.
-_WAYS_OUT: tuple[tuple[str, str, tuple[int, ...]], ...] = (
-    ("unshare (new namespaces)", "unshare", (0x10000000,)),
-    ("clone (a new user namespace)", "clone", (0x10000000 | 17,)),
-    ("clone (a new network namespace)", "clone", (0x40000000 | 17,)),
-    ("clone3 (flags no filter can see)", "clone3", ()),
-    ("setns", "setns", ()),
-    ("mount", "mount", ()),
-    ("move_mount", "move_mount", ()),
-    ("pivot_root", "pivot_root", ()),
-    ("bpf", "bpf", ()),
-    ("init_module", "init_module", ()),
-    ("finit_module", "finit_module", ()),
-    ("kexec_load", "kexec_load", ()),
-    ("open_by_handle_at", "open_by_handle_at", ()),
-    ("io_uring_setup", "io_uring_setup", ()),
-    ("keyctl", "keyctl", ()),
-    ("userfaultfd", "userfaultfd", ()),
-    ("perf_event_open", "perf_event_open", ()),
-    ("ptrace", "ptrace", ()),
-    ("process_vm_readv", "process_vm_readv", ()),
-    ("socket (AF_ALG)", "socket", (38, 5, 0)),
-    ("socket (AF_VSOCK)", "socket", (40, 1, 0)),
-    ("socket (AF_VSOCK, upper half set)", "socket", (0x1_0000_0028, 1, 0)),
-    ("socket (AF_PACKET)", "socket", (17, 3, 0)),
-    ("personality (ADDR_NO_RANDOMIZE)", "personality", (0x40000,)),
-)
 
 
 def recording_rows(
@@ -98,15 +67,18 @@ def recording_rows(
                 len(recording.runs),
                 len({run.workload for run in recording.runs}),
                 not problems,
-                _lines(problems),
-                _lines(notes),
+                lines(problems),
+                lines(notes),
             )
         )
     return rows
 
 
 def workload_rows(
-    recordings: Sequence[Recording], evidence: Evidence, passed: set[str], failed: set[str]
+    recordings: Sequence[Recording],
+    evidence: Evidence,
+    passed: Set[str],
+    failed: Set[str],
 ) -> tuple[WorkloadRow, ...]:
     """Return one row a workload, sorted; ``passed`` and ``failed`` in the validations."""
     runs: dict[str, list[Run]] = defaultdict(list)
@@ -161,8 +133,8 @@ def syscall_rows(
                 condition=condition_text(name, profile.allowed(name)),
                 origin=UNKNOWN if decision is None else str(decision.origin),
                 reason="" if decision is None else one_line(_EQUIVALENCE.sub("", decision.reason)),
-                workloads=_names(() if decision is None else decision.workloads),
-                programs=_names(() if decision is None else decision.programs),
+                workloads=cell(() if decision is None else decision.workloads),
+                programs=cell(() if decision is None else decision.programs),
                 grade=risk.grade,
                 risk=risk.why,
                 line=lines.get(name, 0),
@@ -231,7 +203,7 @@ def capability_rows(evidence: Evidence, granted: Iterable[str]) -> tuple[Capabil
             for grant in evidence.capabilities.get(name, ())
         }
         rows.append(
-            CapabilityRow(name, name in given, name in DOCKER_DEFAULT_CAPABILITIES, _names(uses))
+            CapabilityRow(name, name in given, name in DOCKER_DEFAULT_CAPABILITIES, cell(uses))
         )
     return tuple(rows)
 
@@ -239,34 +211,21 @@ def capability_rows(evidence: Evidence, granted: Iterable[str]) -> tuple[Capabil
 def denial_rows(
     recordings: Iterable[Recording], replays: Iterable[Replay]
 ) -> tuple[DenialRow, ...]:
-    """Return refusals of the recordings and of the replays, those that are alike in one row."""
+    """Return refusals of recordings and of replays not judged, those that are alike in one row."""
     found: dict[tuple[str, str, str], tuple[set[str], set[str], list[int]]] = {}
     sources = [("recorded", run) for recording in recordings for run in recording.runs]
     sources += [("validated", run) for replay in replays for run in replay.runs]
     for when, run in sources:
         for denial in run.denials:
-            answer = errno_name(denial.errno) if denial.errno else "killed (SIGSYS)"
-            key = (when, _call(denial), answer)
+            key = (when, call_text(denial), answer_text(denial))
             programs, workloads, counts = found.setdefault(key, (set(), set(), []))
             programs.add(printable(denial.program))
             workloads.add(run.workload)
             counts.append(denial.count)
     return tuple(
-        DenialRow(*key, _names(programs), _names(workloads), sum(counts))
+        DenialRow(*key, cell(programs), cell(workloads), sum(counts))
         for key, (programs, workloads, counts) in sorted(found.items(), key=lambda one: one[0])
     )[:MAX_ROWS]
-
-
-def shut_rows(profile: Resolved) -> tuple[ShutRow, ...]:
-    """Return what the profile's rules answer to the ways out of a container."""
-    native = syscall_names(profile.target.arch)
-    rows = []
-    for label, name, arguments in _WAYS_OUT:
-        if name in native:
-            padded = (*arguments, *(0,) * (ARGUMENTS - len(arguments)))
-            answer = profile.answer(name, padded)
-            rows.append(ShutRow(label, answer.action not in ALLOWING, show(answer)))
-    return tuple(rows)
 
 
 def _comparison(comparison: Comparison) -> tuple[str, str]:
@@ -279,20 +238,27 @@ def _comparison(comparison: Comparison) -> tuple[str, str]:
     return f"argument {comparison.index} {sign[name]}", f"{comparison.value:#x}"
 
 
-def _call(denial: Denial) -> str:
+def answer_text(denial: Denial) -> str:
+    """Return what a refused call was answered."""
+    return errno_name(denial.errno) if denial.errno else "killed (SIGSYS)"
+
+
+def call_text(denial: Denial) -> str:
+    """Return a refused call with the argument values that a rule looked at."""
     values = ", ".join(f"argument {index} = {value:#x}" for index, _, value in denial.arguments)
     arch = "" if denial.arch in ("x86_64", "aarch64") else f"{denial.arch} "
     return f"{arch}{denial.name}{f' ({values})' if values else ''}"
 
 
-def _names(items: Iterable[str]) -> tuple[str, ...]:
+def cell(items: Iterable[str]) -> tuple[str, ...]:
     """Return names for one cell: sorted, printable, and no more than fit."""
     names = sorted({one_line(item, 160) for item in items})
     rest = len(names) - SHOWN
     return (*names[:SHOWN], f"and {rest} more") if rest > 0 else tuple(names)
 
 
-def _lines(sentences: Iterable[str]) -> tuple[str, ...]:
+def lines(sentences: Iterable[str]) -> tuple[str, ...]:
+    """Return sentences as lines that fit, and no more than a report takes."""
     found = [one_line(sentence, 400) for sentence in sentences]
     rest = len(found) - MAX_ROWS
     return (*found[:MAX_ROWS], f"and {rest} more") if rest > 0 else tuple(found)

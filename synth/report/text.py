@@ -20,7 +20,9 @@ def render(report: Report) -> str:
         *_section("Syscalls", _syscalls(report)),
         *_section("Capabilities", _capabilities(report)),
         *_section("Workloads", _workloads(report)),
-        *_section("Refused", _denials(report)),
+        *_section("Validation", _validations(report)),
+        *_section("Refused under the profile", _refusals(report)),
+        *_section("Refused while recording", _denials(report)),
         *_section("Ways out", _shut(report)),
         *_section("Discovery", _discovery(report)),
         *_section("Environment", _facts(report.environment)),
@@ -102,6 +104,31 @@ def _workloads(report: Report) -> Iterator[str]:
         )
 
 
+def _validations(report: Report) -> Iterator[str]:
+    for row in report.validations:
+        yield from _wrapped(f"{row.name}: {row.state()}")
+        yield from _wrapped(f"on {row.environment}", "  ")
+        yield from _wrapped(f"masks: {', '.join(row.masks) or 'none'}", "  ")
+        for one in row.trials:
+            answer = "passed" if one.passed else "FAILED"
+            yield from _wrapped(
+                f"{one.workload}: {answer}, {one.profile_runs} under the profile and "
+                f"{one.baseline_runs} under the baseline; compared: {', '.join(one.compared)}"
+                + (f"; noise: {', '.join(one.varies)}" if one.varies else ""),
+                "  ",
+            )
+
+
+def _refusals(report: Report) -> Iterator[str]:
+    for row in report.of_profile():
+        yield from _wrapped(f"{row.severity}: {row.sentence()}; {row.meaning}")
+    both = report.of_baseline()
+    if both:
+        yield f"as under the baseline: {many(len(both), 'refusal')}"
+    for row in both:
+        yield from _wrapped(row.sentence(), "  ")
+
+
 def _denials(report: Report) -> Iterator[str]:
     for row in report.denials:
         who = f"{', '.join(row.programs)} in {', '.join(row.workloads)}"
@@ -109,11 +136,15 @@ def _denials(report: Report) -> Iterator[str]:
 
 
 def _shut(report: Report) -> Iterator[str]:
-    closed = [row for row in report.shut if row.refused]
-    yield f"{len(closed)} of {len(report.shut)} asked about are refused"
+    shut = sum(row.shut for row in report.shut)
+    yield f"{shut} of {len(report.shut)} are refused, {report.tried}"
     for row in report.shut:
-        if not row.refused:
-            yield f"OPEN: {row.call} ({row.answer})"
+        if not row.shut:
+            seen = f"; the kernel answered {row.seen}" if row.seen else ""
+            yield from _wrapped(
+                f"{row.verdict}: {row.label}, {row.call}: the filter answers {row.answer}, "
+                f"the default {row.default}{seen}"
+            )
 
 
 def _discovery(report: Report) -> Iterator[str]:
@@ -136,7 +167,7 @@ def _wrapped(text: str, first: str = "") -> list[str]:
         text,
         COLUMNS,
         initial_indent=first,
-        subsequent_indent="  ",
+        subsequent_indent="  " if first == "- " else f"{first}  ",
         break_long_words=False,
         break_on_hyphens=False,
     )

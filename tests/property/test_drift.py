@@ -38,7 +38,9 @@ def test_what_a_profile_was_made_from_is_inside(found: list[Recording]) -> None:
 def test_a_call_taken_away_is_missed(recording: Recording, data: st.DataObject) -> None:
     before = committed(recording)
     assert before.provenance is not None
-    names = [one.name for one in before.provenance.decisions if one.origin is Origin.OBSERVED]
+    seen = {one.name for one in before.provenance.decisions if one.origin is Origin.OBSERVED}
+    # of personality values are recorded that the default refuses: nothing is missed of those
+    names = sorted(seen - {"personality"})
     assume(names)
     gone = data.draw(st.sampled_from(names))
     rules = []

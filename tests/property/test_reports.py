@@ -29,7 +29,7 @@ def test_every_format_can_be_made_and_obeys_nothing(found: list[Recording]) -> N
             one for one in text if unicodedata.category(one) in ("Cc", "Cf") and one != "\n"
         ]
     document = json.loads(render(report, "json"))
-    check_document(document, schema="seccomp-synth/report", versions=("1.0.0",), where="x")
+    check_document(document, schema="seccomp-synth/report", versions=("1.1.0",), where="x")
 
 
 @settings(max_examples=40, deadline=None)

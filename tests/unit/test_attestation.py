@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from synth.model import FileDigest, Health, OutputDigest
+from synth.primitives import Outcome
 from synth.profile import dump_profile, load_profile
 from synth.recording import dump_recording, recording_digest
 from synth.replay import dump_replay
@@ -23,6 +26,8 @@ from synth.report.attestation import (
 from synth.verdict import judge
 from tests import builders, reports
 from tests.command import typed
+
+FILE = File("p", "0" * 64)
 
 
 def sha256(path: Path) -> str:
@@ -69,7 +74,14 @@ def test_statements_name_files_by_their_bytes(folder: Path) -> None:
         assert one["digest"]["sha256"] == sha256(folder / "out" / one["name"])
     assert result["predicate"]["result"] == "PASSED"
     assert result["predicate"]["passedTests"] == ["a"]
-    assert len(result["predicate"]["configuration"]) == 3
+    configuration = {one["name"]: one for one in result["predicate"]["configuration"]}
+    assert set(configuration) == {
+        "recording",
+        "validation",
+        "default profile docker-20.10",
+    }
+    assert configuration["validation"]["digest"]["sha256"] == sha256(folder / "v.json")
+    assert configuration["validation"]["annotations"]["runsUnderBaseline"] == 1
 
 
 def test_statements_are_the_same_every_time_and_not_written_over(folder: Path) -> None:
@@ -104,7 +116,7 @@ def test_a_failed_validation_says_so() -> None:
     recording = inputs.recordings[0][1]
     bad = builders.run(outcome="failed", denials=(builders.denial("mkdir", 38),))
     replay = reports.replayed(inputs, runs=(bad,))
-    text = result_statement([File("p", "0" * 64)], replay, judge(recording, replay), {})
+    text = result_statement([FILE], FILE, replay, judge(recording, replay), {})
     predicate = json.loads(text)["predicate"]
     assert (predicate["result"], predicate["failedTests"]) == ("FAILED", ["work"])
 
@@ -114,9 +126,48 @@ def test_a_warning_says_so() -> None:
     recording = inputs.recordings[0][1]
     denied = builders.run(denials=(builders.denial("mkdir", 38),))
     replay = reports.replayed(inputs, runs=(denied,))
-    text = result_statement([File("p", "0" * 64)], replay, judge(recording, replay), {})
+    text = result_statement([FILE], FILE, replay, judge(recording, replay), {})
     predicate = json.loads(text)["predicate"]
     assert (predicate["result"], predicate["warnedTests"]) == ("WARNED", ["work"])
+
+
+def test_it_says_how_far_the_validation_goes() -> None:
+    run = builders.run()
+    inputs = reports.made(builders.recording(run))
+    recording = inputs.recordings[0][1]
+    replay = reports.replayed(
+        inputs,
+        runs=(replace(run, denials=(builders.denial("mkdir", 38),)), replace(run, index=1)),
+        controls=(run, replace(run, index=1), replace(run, index=2)),
+        masks=("id=[0-9]+",),
+        attempts=reports.tried(inputs, mount=None),
+    )
+    text = result_statement([FILE], FILE, replay, judge(recording, replay), {})
+    (validation,) = json.loads(text)["predicate"]["configuration"]
+    told = validation["annotations"]
+    tried = sum(one.outcome is not None for one in replay.attempts)
+    assert told.pop("waysOutOpen")[0].startswith("ioctl(")
+    assert told == {
+        "runsUnderProfile": 2,
+        "runsUnderBaseline": 3,
+        "masks": ["id=[0-9]+"],
+        "varies": [],
+        "toleratedRefusals": 1,
+        "tolerant": False,
+        "partial": False,
+        "waysOutTried": tried,
+    }
+    assert 0 < tried < len(replay.attempts)
+
+
+def test_an_open_way_out_fails_by_its_own_name() -> None:
+    inputs = reports.made()
+    recording = inputs.recordings[0][1]
+    replay = reports.replayed(inputs, attempts=reports.tried(inputs, bpf=Outcome(-22, 0)))
+    text = result_statement([FILE], FILE, replay, judge(recording, replay), {})
+    predicate = json.loads(text)["predicate"]
+    assert (predicate["result"], predicate["failedTests"]) == ("FAILED", ["bpf(0x270f)"])
+    assert predicate["passedTests"] == ["work"]
 
 
 @pytest.mark.parametrize("text", reports.HOSTILE)
@@ -127,3 +178,11 @@ def test_hostile_names_stay_text(text: str) -> None:
     assert statement.isascii()
     assert all(one.isprintable() or one == "\n" for one in statement)
     assert json.loads(statement)["subject"][1]["digest"] == {"sha256": "a" * 64}
+    inputs = reports.made(recording)
+    digest = OutputDigest(1, "1" * 64, "1" * 64)
+    made = replace(run, files=(FileDigest(f"/{text}", digest),))
+    replay = reports.replayed(inputs, runs=(made,), masks=(text,), health=Health((text,)))
+    about = File(text, "0" * 64)
+    result = result_statement([about], about, replay, judge(recording, replay), {text: "0" * 64})
+    assert result.isascii()
+    assert all(one.isprintable() or one == "\n" for one in result)

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from synth.model import Comparison, Finding, Health, Recording
+from synth.model import (
+    Comparison,
+    FileDigest,
+    Finding,
+    Health,
+    OutputDigest,
+    Recording,
+    Run,
+    Workload,
+)
+from synth.primitives import Outcome
 from synth.report.build import build
-from synth.report.inputs import belonging
+from synth.report.inputs import Inputs, belonging
 from synth.report.locate import lines_of
 from synth.report.model import NO, OPEN, YES, Check, Report
 from synth.report.risk import GRADES, risk_of
@@ -29,7 +39,7 @@ def rec(*names: str, workload: str = "work") -> Recording:
 
 def test_a_validated_profile_is_proven() -> None:
     report = build(reports.proven())
-    assert answers(report) == [YES, YES, YES, YES]
+    assert answers(report) == [YES, YES, YES, YES, YES]
     assert report.answer == YES
     assert report.headline.startswith("Proven")
     assert not [one for one in report.findings if one.severity != "note"]
@@ -52,9 +62,13 @@ def test_a_failed_validation_is_a_no() -> None:
     assert "failed under the profile: work" in report.headline
     assert {"SS201", "SS204"} <= ids(report)
     assert report.workloads[0].validated == NO
-    assert [(row.when, row.call, row.answer) for row in report.denials] == [
-        ("validated", "mkdir", "ENOSYS")
-    ]
+    (row,) = report.refusals
+    assert (row.severity, row.effect, row.call, row.answer) == (
+        "error",
+        "failed",
+        "mkdir",
+        "ENOSYS",
+    )
 
 
 def test_a_workload_that_was_not_replayed_leaves_it_open() -> None:
@@ -121,11 +135,152 @@ def test_what_is_removed_and_kept_adds_up() -> None:
     assert (row.origin, row.workloads, row.programs) == ("observed", ("work",), ("true",))
 
 
-def test_every_way_out_is_shut_and_one_that_is_not_is_seen() -> None:
+def validated(inputs: Inputs, **changes: object) -> Report:
+    replay = reports.replayed(inputs, **changes)
+    return build(replace(inputs, replays=(("r.json", replay),)))
+
+
+def test_refusals_are_attributed_and_those_of_the_baseline_apart() -> None:
+    recorded = builders.run(denials=(builders.denial("keyctl"),))
+    inputs = reports.made(builders.recording(recorded))
+    used, unused = builders.denial("openat", 38, "cat"), builders.denial("mkdir", 38, "tar")
+    first = replace(recorded, denials=(*recorded.denials, used, unused))
+    second = replace(recorded, index=1, denials=(replace(unused, count=3),))
+    report = validated(inputs, runs=(first, second))
+    rows = [(row.call, row.severity, row.meaning) for row in report.of_profile()]
+    assert rows == [
+        ("openat", "error", "not noticed, but the recording used it"),
+        ("mkdir", "warning", "tolerated"),
+    ]
+    tolerated = report.refusals[1]
+    assert (tolerated.program, tolerated.count, tolerated.runs, tolerated.of) == ("tar", 4, 2, 2)
+    assert [(row.call, row.severity) for row in report.of_baseline()] == [("keyctl", "note")]
+    assert [(row.when, row.call) for row in report.denials] == [("recorded", "keyctl")]
+    (trial,) = report.validations[0].trials
+    assert (trial.passed, trial.refused, trial.tolerated) == (False, 1, 1)
+
+
+def test_a_tolerated_refusal_is_told_in_the_answer() -> None:
     inputs = reports.made()
-    assert all(row.refused for row in build(inputs).shut)
-    wide = reports.with_profile(inputs, reports.allowing(inputs.profile, "unshare"))
-    assert [row.call for row in build(wide).shut if not row.refused] == ["unshare (new namespaces)"]
+    denied = builders.run(denials=(builders.denial("mkdir", 38),))
+    report = validated(inputs, runs=(denied,))
+    check = next(one for one in report.checks if "still work" in one.question)
+    assert check.answer == YES
+    assert "1 refusal tolerated" in check.detail
+
+
+def test_refusals_of_a_validation_of_something_else_are_not_judged() -> None:
+    inputs = reports.made()
+    denied = builders.run(denials=(builders.denial("mkdir", 38),))
+    report = validated(inputs, runs=(denied,), profile_sha256="f" * 64)
+    assert report.refusals == ()
+    assert [(row.when, row.call) for row in report.denials] == [("validated", "mkdir")]
+    (row,) = report.validations
+    assert (row.unjudged, row.trials) == ("is of another profile", ())
+
+
+def test_a_validation_says_how_often_and_what_was_compared() -> None:
+    recording = builders.recording(
+        builders.run("page"),
+        builders.run("work"),
+        workloads=(
+            Workload("page", ("GET", "http://localhost/"), mode="probe"),
+            Workload("work", ("true",), files=("/out",)),
+        ),
+    )
+    page, work = recording.runs
+
+    def wrote(index: int) -> Run:
+        digest = OutputDigest(1, f"{index:064x}", f"{index:064x}")
+        return replace(work, index=index, files=(FileDigest("/out", digest),))
+
+    inputs = reports.made(recording)
+    runs = (page, wrote(0), wrote(1), wrote(2))
+    beside = (page, replace(page, index=1), wrote(3), wrote(4))
+    report = validated(inputs, runs=runs, controls=beside, masks=("a", "b"))
+    (row,) = report.validations
+    assert row.masks == ("a", "b")
+    assert [(one.workload, one.profile_runs, one.baseline_runs) for one in row.trials] == [
+        ("page", 1, 2),
+        ("work", 3, 2),
+    ]
+    assert [one.compared for one in row.trials] == [
+        ("HTTP status", "answer"),
+        ("exit status", "stdout", "stderr", "/out"),
+    ]
+    assert [one.varies for one in row.trials] == [(), ("/out",)]
+    check = next(one for one in report.checks if "still work" in one.question)
+    assert "each 1 to 3 times under the profile, 2 times under the baseline" in check.detail
+
+
+def verdicts(report: Report) -> dict[str, str]:
+    return {row.call.partition("(")[0]: row.verdict for row in report.shut}
+
+
+def test_without_a_validation_the_rules_decide_what_is_shut() -> None:
+    inputs = reports.made()
+    report = build(inputs)
+    assert "none was tried" in report.tried
+    assert {row.verdict for row in report.shut} == {"shut", "open as by default"}
+    assert {row.call.partition("(")[0] for row in report.shut if not row.shut} == {"ioctl"}
+    wide = build(reports.with_profile(inputs, reports.allowing(inputs.profile, "unshare")))
+    assert verdicts(wide)["unshare"] == "wider than the default"
+    assert wide.shut[0].mark == NO, "the worst comes first"
+    assert [check.answer for check in wide.checks[1:3]] == [NO, NO]
+
+
+def test_tried_ways_out_say_what_was_seen() -> None:
+    inputs = reports.made()
+    report = validated(inputs, attempts=reports.tried(inputs, mount=None))
+    check = next(one for one in report.checks if "ways out" in one.question)
+    assert check.answer == YES
+    assert "tried live under the profile, the others by its rules" in check.detail
+    rows = {row.call.partition("(")[0]: row for row in report.shut}
+    assert (rows["bpf"].answer, rows["bpf"].seen, rows["bpf"].verdict) == ("EPERM", "EPERM", "shut")
+    assert (rows["mount"].seen, rows["mount"].verdict) == ("", "shut")
+    assert rows["x32 getpid"].seen == "SIGSYS"
+    assert (rows["ioctl"].seen, rows["ioctl"].default) == ("EINVAL", "ALLOW")
+    assert not {"SS211", "SS216"} & ids(report), (
+        "what is fine is in the rows, not among the findings"
+    )
+    assert "SS215" in ids(report)
+
+
+def test_a_way_out_that_was_let_through_is_a_no() -> None:
+    inputs = reports.made()
+    report = validated(inputs, attempts=reports.tried(inputs, bpf=Outcome(-22, 0)))
+    assert report.answer == NO
+    assert report.headline.startswith("No: BPF programs (bpf(0x270f)) is let through")
+    assert answers(report)[3] == YES, "the workloads do work"
+    assert "SS212" in ids(report)
+
+
+def test_what_another_recording_needed_is_no_warning() -> None:
+    keys = builders.recording(
+        builders.run("keys", [*builders.START, "ptrace"]), host=builders.host(kernel="6.1.1")
+    )
+    inputs = reports.made(builders.recording(), keys)
+    assert "ptrace" in {row.name for row in build(inputs).syscalls}
+    report = validated(inputs, attempts=reports.tried(inputs))
+    assert verdicts(report)["ptrace"] == "open because needed"
+
+
+def test_a_way_out_by_an_exception_is_a_warning() -> None:
+    made = reports.made()
+    inputs = reports.with_profile(made, reports.allowing(made.profile, "bpf"))
+    provenance = made.provenance
+    assert provenance is not None
+    bpf = Decision("bpf", Origin.EXCEPTION, "exception: tracing, until 2027 (Ops)")
+    decided = replace(
+        provenance,
+        profile_sha256=inputs.profile_sha256,
+        decisions=(*provenance.decisions, bpf),
+    )
+    inputs = replace(inputs, provenance=decided)
+    report = validated(inputs, attempts=reports.tried(inputs))
+    assert verdicts(report)["bpf"] == "by an exception"
+    assert [one.severity for one in report.findings if one.id == "SS213"] == ["warning"]
+    assert report.answer == YES
 
 
 def test_socket_families_are_named() -> None:
