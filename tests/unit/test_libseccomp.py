@@ -25,10 +25,12 @@ from synth.errors import DataError, HostError
 from synth.evidence import combine
 from synth.faithful import disagreement, faithful
 from synth.generate import generate
+from synth.lint import MAX_INSTRUCTIONS
 from synth.model import Answer, Comparison, FilterRules, Profile, Rule, Target
 from synth.profile import load_profile, resolve
 from synth.recording import load_recording
 from synth.resolve import Resolved, decide, filter_rules
+from synth.staging import stage
 from synth.syscalls import (
     CAPABILITIES,
     DOCKER_DEFAULT_CAPABILITIES,
@@ -191,6 +193,18 @@ def test_a_generated_profile_answers_as_its_filter_does(tightness: Tightness) ->
 def test_a_worked_example_answers_as_its_filter_does(path: Path) -> None:
     granted = frozenset(load_capabilities(path.parent / "capabilities.json"))
     assert check(load_profile(path), Target("x86_64", granted, (6, 1))) >= CALLS
+
+
+@pytest.mark.parametrize(
+    "name", ["docker-20.10-debian", "docker-25.0", "moby-profiles-0.2.3", "podman-4.3"]
+)
+def test_an_observing_form_answers_as_its_filter_does(name: str) -> None:
+    folder = ROOT / "profiles" / "python-devcontainer"
+    granted = frozenset(load_capabilities(folder / "capabilities.json"))
+    target = Target("x86_64", granted, (6, 1))
+    form = stage(load_profile(folder / "seccomp.json"), load_baseline(name).profile, target)
+    assert check(form.profile, target) >= CALLS
+    assert len(compile_rules(filter_rules(form.profile, target))) <= MAX_INSTRUCTIONS
 
 
 @pytest.mark.parametrize("tightness", list(Tightness))
