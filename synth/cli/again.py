@@ -71,6 +71,7 @@ def container_of(
             environment=tuple(sorted(environment.items())),
             mounts=tuple(sorted(mounts)),
         )
+    _check_network(subject.network)
     main = [work.command for work in recording.workloads if work.mode == "main"]
     return Container(
         image=subject.image_digest,
@@ -85,3 +86,17 @@ def container_of(
         mounts=tuple(sorted(mounts)),
         command=main[0] if main else Container(image="").command,
     )
+
+
+def _check_network(network: str) -> None:
+    """Refuse a network that is another's own, on a file's word alone.
+
+    In the host's a container talks to what listens there, and so does a probe of it.
+    """
+    if network == "host" or ":" in network:
+        raise UsageError(
+            f"the recording asks for a network that is not the container's own: {network[:40]!r}",
+            where=WHERE,
+            slug="foreign-network",
+            fix="describe the container in a project file and name that with --config",
+        )

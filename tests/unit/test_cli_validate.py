@@ -9,7 +9,7 @@ import pytest
 
 from synth.cli import again, replaying
 from synth.errors import UsageError
-from synth.model import Profile, Recording, Rule, Workload
+from synth.model import Container, Profile, Recording, Rule, Workload
 from tests import builders
 
 
@@ -34,6 +34,16 @@ def test_a_recording_cannot_ask_for_more_than_docker_grants() -> None:
     with pytest.raises(UsageError, match="asks for ALL"):
         again.require_consent(recording, ("CAP_SYS_ADMIN",))
     again.require_consent(builders.recording(), ())
+
+
+@pytest.mark.parametrize("network", ["host", "container:other", "ns:/proc/1/ns/net"])
+def test_another_s_network_is_not_joined_on_a_recording_s_word(network: str) -> None:
+    recording = builders.recording(subject=builders.subject(network=network))
+    with pytest.raises(UsageError) as refused:
+        again.container_of(recording, (), ())
+    assert refused.value.slug == "foreign-network"
+    known = Container("image", network="none")
+    assert again.container_of(recording, (), (), known).network == "none"
 
 
 def test_time_limits_follow_what_the_runs_took() -> None:

