@@ -56,7 +56,7 @@ class Program:
 
 CALLS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True).map(tuple)
 OPTIONAL = st.sampled_from([True, True, False])
-STEPS = st.lists(st.builds(Step, CALLS, OPTIONAL), max_size=8)
+STEPS = st.lists(st.builds(Step, CALLS, OPTIONAL, st.just("")), max_size=8)
 GUARDED = st.lists(st.builds(Step, CALLS, OPTIONAL, st.sampled_from(["", *NAMES])), max_size=8)
 GROUPS = st.lists(st.sampled_from([0, 1, 2]), min_size=len(NAMES), max_size=len(NAMES)).map(
     lambda places: [
