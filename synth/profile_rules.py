@@ -8,6 +8,7 @@ or not, as the condition happens to be written.  None of that can be meant.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from synth import profile_format as words
@@ -16,7 +17,10 @@ from synth.model import Answer, Gate, Rule
 from synth.profile_problems import Problem
 
 MAX_CONDITIONS = 4096
-"""Argument rules per profile: each takes an instruction, and a kernel filter has 4096."""
+"""Comparisons of arguments per profile: each takes an instruction, and a kernel filter has 4096."""
+
+MAX_PER_NAME = 256
+"""Rules with conditions on one syscall; Docker's have 5.  All of them are compared with all."""
 
 _KERNEL = re.compile(r"(\d{1,5})\.(\d{1,5})", re.ASCII)
 
@@ -49,10 +53,15 @@ def check_rules(rules: Sequence[Rule], where: str) -> None:
 
 def contradictions(rules: Sequence[Rule], places: Sequence[int] = ()) -> Iterator[Problem]:
     """Yield what contradicts in a profile; ``places`` are the entries' indexes in the document."""
-    conditions = sum(len(rule.names) for rule in rules if rule.comparisons)
-    if conditions > MAX_CONDITIONS:
+    conditions = sum(len(rule.names) * len(rule.comparisons) for rule in rules)
+    most = max(
+        Counter(name for one in rules if one.comparisons for name in one.names).values(), default=0
+    )
+    if conditions > MAX_CONDITIONS or most > MAX_PER_NAME:
         yield _conflict(
-            f"{conditions} argument rules, more than a filter can hold",
+            f"{conditions} comparisons of arguments, more than a filter can hold"
+            if conditions > MAX_CONDITIONS
+            else f"{most} argument rules on one syscall, more than {MAX_PER_NAME}",
             "syscalls",
             "write fewer argument rules",
             "SS419",

@@ -9,9 +9,11 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import NoReturn
 
 from synth.bpf import MAX_INSTRUCTIONS, Program, decode, value_of
 from synth.errors import DataError, HostError
@@ -36,6 +38,13 @@ _UNKNOWN = -1
 
 MAX_BYTES = 8 * 64 * MAX_INSTRUCTIONS
 """Longest program that is read back at all, far beyond what a kernel loads."""
+
+
+MAX_SECONDS, MAX_MEMORY = 10, 2 << 30
+"""What a compilation may take; Docker's default takes 20 ms."""
+
+_DONE, _FAILED = b"\0", b"\1"
+_FIX = "no runtime would start a container with it; change the rule"
 
 
 class _Compare(ctypes.Structure):
@@ -81,6 +90,57 @@ def compile_rules(rules: FilterRules, *, binary_tree: bool = False) -> Program:
     (``filter-refused``) where a runtime would not start the container, ``HostError`` without
     libseccomp.
     """
+    return decode(_compiled(rules, binary_tree=binary_tree))
+
+
+def compile_bounded(rules: FilterRules) -> Program:
+    """Return what ``compile_rules`` does, in a child that may take ``MAX_SECONDS`` of one CPU.
+
+    For profiles from elsewhere: conditions on changing arguments take the library a time that
+    doubles with each rule, and it cannot be interrupted.  Raises ``DataError`` as well when the
+    time or the memory is used up.
+    """
+    _library()  # found missing here, where it can be said
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if not child:
+        _answer(rules, writer)
+    os.close(writer)
+    try:
+        with os.fdopen(reader, "rb") as stream:
+            answer = stream.read(MAX_BYTES + 1)
+    finally:
+        _, status = os.waitpid(child, 0)
+    if status or not answer:
+        raise DataError(
+            f"libseccomp did not compile the filter within {MAX_SECONDS} s",
+            slug="filter-refused",
+            fix="write fewer conditions on one syscall",
+        )
+    if answer[:1] == _FAILED:
+        raise DataError(answer[1:].decode(), slug="filter-refused", fix=_FIX)
+    return decode(answer[1:])
+
+
+def _answer(rules: FilterRules, writer: int) -> NoReturn:
+    """Compile in the child: write the program, or what was refused, and end."""
+    status = 1
+    try:
+        resource.setrlimit(resource.RLIMIT_CPU, (MAX_SECONDS, MAX_SECONDS))
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        try:
+            answer = _DONE + _compiled(rules)
+        except DataError as error:
+            answer = _FAILED + error.what.encode()
+        with os.fdopen(writer, "wb") as stream:
+            stream.write(answer)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _compiled(rules: FilterRules, *, binary_tree: bool = False) -> bytes:
     library = _library()
     with _context(rules) as context:
         if binary_tree:
@@ -93,7 +153,7 @@ def compile_rules(rules: FilterRules, *, binary_tree: bool = False) -> Program:
                 context, value_of(answer), number, len(conjunction), _compares(conjunction)
             )
             _require(result, f"a rule for {name}")
-        return decode(_exported(context))
+        return _exported(context)
 
 
 @contextmanager
@@ -150,7 +210,7 @@ def _refused(what: str, why: str) -> DataError:
     return DataError(
         f"libseccomp refuses {what} ({why})",
         slug="filter-refused",
-        fix="no runtime would start a container with it; change the rule",
+        fix=_FIX,
     )
 
 

@@ -19,10 +19,10 @@ Decide = Callable[[str, int, tuple[int, ...]], Answer]
 
 def compiled(profile: Profile, target: Target, settings: Settings) -> Decide:
     """Return what answers a call as libseccomp compiles the profile, or as we resolve it."""
-    from tracer.libseccomp import compile_rules
+    from tracer.libseccomp import compile_bounded
 
     try:
-        program = compile_rules(filter_rules(profile, target))
+        program = compile_bounded(filter_rules(profile, target))
     except HostError:
         settings.note("libseccomp is not here: our own reading of the profile decides")
         return resolved(profile, target)

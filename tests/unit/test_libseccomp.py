@@ -41,7 +41,8 @@ from synth.syscalls import (
 )
 from synth.wanted import Tightness
 from tests import builders
-from tracer.libseccomp import compile_rules, number_of, version
+from tracer import libseccomp
+from tracer.libseccomp import compile_bounded, compile_rules, number_of, version
 
 try:
     VERSION: tuple[int, ...] = version()
@@ -438,3 +439,22 @@ def test_faithful_conditions_are_compiled_faithfully(seed: int) -> None:
             expected = ALLOW if any(matches(one, call) for one in conditions) else EPERM
             assert run(program, 135, "x86_64", call) == expected, (conditions, call)
     assert tried > 200
+
+
+def test_a_compilation_that_would_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libseccomp, "MAX_SECONDS", 1)
+    few = rules(("read", ALLOW, ()), ("write", ALLOW, (Comparison(0, "SCMP_CMP_EQ", 1),)))
+    assert compile_bounded(few) == compile_rules(few)
+    places = [(i % 6, (i + 1 + i // 6 % 5) % 6) for i in range(200)]
+    hard = [
+        ("read", ALLOW, tuple(Comparison(one, "SCMP_CMP_GT", 7919 * i) for one in sorted(both)))
+        for i, both in enumerate(places)
+    ]
+    with pytest.raises(DataError, match="within 1 s"):
+        compile_bounded(rules(*hard))
+
+
+def test_what_is_refused_in_the_child_is_said_in_the_parent() -> None:
+    twice = [("read", ALLOW, (Comparison(7, "SCMP_CMP_EQ", 1),))]
+    with pytest.raises(DataError, match="a rule for read"):
+        compile_bounded(rules(*twice))
