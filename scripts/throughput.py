@@ -1,34 +1,35 @@
 """Compare the throughput of servers under Docker's default profile and under a new one.
 
-    scripts/throughput.py [--rounds N] NAME…        (the examples of profiles/ that are servers)
+    sudo scripts/examples --throughput [--pairs N] [NAME…]        (the examples that are servers)
 
-Two containers of each example's image run side by side, one as Docker starts it, one with the
-example's profile and capabilities; the load tool does the same work in one and the other by
-turns.  Prints the median rates, the median of the rounds' ratios (above 1: faster under the new
-profile), and that of the CPU time the whole container took (below 1: cheaper), which hardly
-depends on what else the machine does.
+Three containers of each example's image run side by side: one as Docker starts it, one with the
+example's profile and capabilities, and one as Docker starts it again.  The load tool does the same
+work in each by turns, in another order every time.  Prints the median rates, and the medians of
+the ratios within a turn with their 95 % intervals: of the rate (above 1: faster under the new
+profile), and of the CPU time the whole container took (below 1: cheaper), which hardly depends on
+what else the machine does.  The third container's ratios to the first say what the measurement
+itself is worth.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import math
 import os
 import re
 import statistics
+import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import docker
 from docker.models.containers import Container
 
-from synth.config import load_config
+from scripts.servers import PROFILES, started
 from tracer.docker_engine import engine_url
-
-PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 
 AB = ["ab", "-q", "-n", "5000", "-c", "16"]
 AB_RATE = r"Requests per second:\s+([0-9.]+)"
@@ -57,33 +58,23 @@ LOADS: dict[str, tuple[list[str], str]] = {
 PREPARE = {
     "postgresql": "until pg_isready -q; do sleep 0.2; done; createdb bench; pgbench -q -i bench"
 }
+WORLDS = ("default", "profile", "again")
+CONFIDENCE = 0.95
+
+Measured = tuple[float, float]
+"""How much was done in a second, and the CPU time it took."""
 
 
-def start(stack: ExitStack, client: docker.DockerClient, name: str, *, hardened: bool) -> Container:
-    """Start a container of an example, which ends with ``stack``."""
-    settings: dict[str, Any] = {}
-    if hardened:
-        capabilities = json.loads((PROFILES / name / "capabilities.json").read_text())
-        profile = (PROFILES / name / "seccomp.json").read_text()
-        settings = {
-            "security_opt": [f"seccomp={profile}"],
-            "cap_drop": ["ALL"],
-            "cap_add": [one["name"] for one in capabilities["cap_add"]],
-        }
-    config = load_config(PROFILES / name / "seccomp-synth.toml")
-    box = client.containers.run(
-        config.container.image,
-        list(config.container.command),
-        detach=True,
-        network_mode="none",
-        **settings,
-    )
-    stack.callback(box.remove, force=True)
-    if name in PREPARE:
-        status, output = box.exec_run(["sh", "-c", PREPARE[name]])
-        if status:
-            raise SystemExit(f"{name}: {output.decode(errors='replace')}")
-    return box
+@contextmanager
+def prepared(client: docker.DockerClient, name: str, *, hardened: bool) -> Iterator[Container]:
+    """Run a container of an example, warm and with what its load needs."""
+    with started(client, name, PROFILES / name if hardened else None) as box:
+        if name in PREPARE:
+            status, output = box.exec_run(["sh", "-c", PREPARE[name]])
+            if status:
+                raise SystemExit(f"{name}: {output.decode(errors='replace')}")
+        rate(box, name)
+        yield box
 
 
 def rate(box: Container, name: str) -> float:
@@ -104,45 +95,70 @@ def cpu(box: Container) -> int:
     return int(stats["cpu_stats"]["cpu_usage"]["total_usage"])
 
 
-def measure(box: Container, name: str) -> tuple[float, float]:
+def measure(box: Container, name: str) -> Measured:
     """Return the rate of one load and the CPU time it took."""
     before = cpu(box)
     done = rate(box, name)
     return done, cpu(box) - before
 
 
-def compare(client: docker.DockerClient, name: str, rounds: int) -> tuple[float, ...]:
-    """Return the median rates by default and hardened, and the median ratios of rate and CPU."""
+def collect(client: docker.DockerClient, name: str, pairs: int) -> dict[str, list[Measured]]:
+    """Measure an example in each world by turns."""
+    seen: dict[str, list[Measured]] = {world: [] for world in WORLDS}
     with ExitStack() as stack:
-        boxes = [start(stack, client, name, hardened=hardened) for hardened in (False, True)]
-        for box in boxes:
-            rate(box, name)  # warm
-        seen: list[list[tuple[float, float]]] = [[], []]
-        for number in range(rounds):
-            for which in (0, 1) if number % 2 else (1, 0):
-                seen[which].append(measure(boxes[which], name))
-    pairs = list(zip(*seen, strict=True))
-    return (
-        statistics.median(rate for rate, _ in seen[0]),
-        statistics.median(rate for rate, _ in seen[1]),
-        statistics.median(hardened[0] / plain[0] for plain, hardened in pairs),
-        statistics.median(hardened[1] / plain[1] for plain, hardened in pairs),
-    )
+        boxes = {
+            world: stack.enter_context(prepared(client, name, hardened=world == "profile"))
+            for world in WORLDS
+        }
+        for number in range(pairs):
+            first = number % len(WORLDS)
+            for world in (*WORLDS[first:], *WORLDS[:first]):
+                seen[world].append(measure(boxes[world], name))
+    return seen
+
+
+def interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the median and the bounds of its 95 % confidence interval, by order statistics."""
+    ordered, count = sorted(values), len(values)
+    outside, rank = 0.0, 0
+    while True:
+        outside += 2 * math.comb(count, rank) / 2**count
+        if outside > 1 - CONFIDENCE or rank >= (count - 1) // 2:
+            break
+        rank += 1
+    low = max(rank - 1, 0)
+    return statistics.median(ordered), ordered[low], ordered[count - 1 - low]
+
+
+def ratios(seen: dict[str, list[Measured]], world: str, which: int) -> str:
+    """Return the ratio of a world to the default within each turn, as the table has it."""
+    pairs = zip(seen["default"], seen[world], strict=True)
+    middle, low, high = interval([other[which] / plain[which] for plain, other in pairs])
+    return f"{middle:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def row(name: str, seen: dict[str, list[Measured]]) -> str:
+    """Return a line of the table."""
+    rates = [f"{statistics.median(one for one, _ in seen[w]):.0f}" for w in ("default", "profile")]
+    compared = [ratios(seen, world, which) for which in (0, 1) for world in ("profile", "again")]
+    return f"| {' | '.join([name, *rates, *compared])} |"
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--pairs", type=int, default=31)
     parser.add_argument("names", nargs="*", metavar="NAME")
     options = parser.parse_args()
     client = docker.DockerClient(engine_url(dict(os.environ)), timeout=120)
-    print(f"{'server':12} {'default/s':>10} {'profile/s':>10} {'rate':>6} {'CPU':>6}")
+    columns = ("rate, profile", "rate, again", "CPU, profile", "CPU, again")
+    print(f"| server | default/s | profile/s | {' | '.join(columns)} |\n|{'---|' * 7}")
     for name in options.names or sorted(LOADS):
         if name not in LOADS:
             sys.exit(f"no load is known for {name}; choose from {', '.join(sorted(LOADS))}")
-        plain, hardened, ratio, cost = compare(client, name, options.rounds)
-        print(f"{name:12} {plain:10.0f} {hardened:10.0f} {ratio:6.2f} {cost:6.2f}", flush=True)
+        image = Path(__file__).with_name("example-image")
+        subprocess.run([image, name], check=True, stdout=subprocess.DEVNULL)
+        print(row(name, collect(client, name, options.pairs)), flush=True)
 
 
 if __name__ == "__main__":

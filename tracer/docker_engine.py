@@ -222,7 +222,11 @@ class DockerEngine:
         state = found["State"]
         options = (found.get("HostConfig") or {}).get("SecurityOpt") or []
         return ContainerState(
-            bool(state["Running"]), int(state["Pid"]), int(state["ExitCode"]), tuple(options)
+            bool(state["Running"]),
+            int(state["Pid"]),
+            int(state["ExitCode"]),
+            tuple(options),
+            str((found.get("Config") or {}).get("StopSignal") or ""),
         )
 
     def exec_start(

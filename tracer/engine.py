@@ -39,12 +39,13 @@ class Image:
 
 @dataclass(frozen=True)
 class ContainerState:
-    """What the engine says about a container."""
+    """What the engine says about a container; ``stop_signal`` is empty for the default."""
 
     running: bool
     pid: int
     exit_status: int
     security_options: tuple[str, ...]
+    stop_signal: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from tracer.engine import Engine
 from tracer.observe import Counts, Observation, Observer, Watch
 from tracer.output import Masks
 from tracer.results import file_digests
+from tracer.stopping import ask_to_end
 from tracer.workload import Ending, created, run_container, run_exec, start
 
 SETTLED_AFTER = 2
@@ -142,10 +143,11 @@ class Executor:
             _settle(watch, slot)
             try:
                 self._inside_all(watch, container_id, workloads, index)
-            finally:
                 watch.resume(slot)
                 if not self.engine.state(container_id).running:
                     ending.outcome, ending.message = "failed", "the container ended by itself"
+                ask_to_end(self.engine, container_id)
+            finally:
                 self.engine.kill(container_id)
                 pump.join(1)
         ending.duration_ms = round((time.monotonic() - began) * 1000, 1)

@@ -197,6 +197,28 @@ def test_project_file_with_both_modes(cli: Cli, tmp_path: Path) -> None:
     assert (use["name"], use["syscall"], use["program"]) == ("CAP_CHOWN", "fchownat", "chown")
 
 
+@pytest.mark.parametrize(("listens", "made"), [("trap 'mkdir /x; exit' TERM", True), (":", False)])
+def test_how_a_server_stops_belongs_to_it(
+    cli: Cli, tmp_path: Path, listens: str, made: bool
+) -> None:
+    """A container that does not listen is not waited for: engines would take ten seconds."""
+    (tmp_path / "seccomp-synth.toml").write_text(
+        f"""
+        [container]
+        image = "{BASE}"
+        command = ["sh", "-c", "{listens}; while :; do sleep 0.1; done"]
+        [[workload]]
+        name = "look"
+        run = "true"
+        mode = "exec"
+        """
+    )
+    cli("record", "-o", "a.json")
+    recording = load(tmp_path / "a.json")
+    assert ("mkdir" in names(recording, "workload", "main")) is made
+    assert recording["runs"][-1]["duration_ms"] < 8000
+
+
 def test_refusals_of_the_default_are_recorded(cli: Cli, tmp_path: Path) -> None:
     cli("record", BASE, "-o", "a.json", "--", "sh", "-c", "unshare -U true || true")
     (denial,) = [

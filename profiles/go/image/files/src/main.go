@@ -2,23 +2,39 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/signal"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 )
 
 const address = "127.0.0.1:8080"
 
+// serve until SIGTERM, and let what was asked before it be answered.
 func serve() error {
 	http.HandleFunc("/", func(answer http.ResponseWriter, _ *http.Request) { io.WriteString(answer, "hello\n") })
 	http.HandleFunc("/file", func(answer http.ResponseWriter, request *http.Request) {
 		http.ServeFile(answer, request, "/app")
 	})
-	return http.ListenAndServe(address, nil)
+	server := http.Server{Addr: address}
+	asked, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		<-asked.Done()
+		ended <- server.Shutdown(context.Background())
+	}()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-ended
 }
 
 func get(path string) error {
