@@ -119,7 +119,7 @@ def minimize_profile(
     bad = bench.begin(cases)
     if bad is not None:
         settings.warn(f"the workloads do not pass under {plan.profile_path}: {_reason(bad)}")
-        settings.note("next: seccomp-synth validate --repair, or synth from these recordings")
+        settings.note("repair it first (validate --repair), or make it again (synth)")
         return int(ExitCode.ANSWER_IS_NO)
     recordings = [case.recording for case in cases]
     hosts = [*(one.host for one in recordings), *bench.hosts()]
@@ -134,7 +134,8 @@ def minimize_profile(
         return int(ExitCode.ANSWER_IS_NO)
     write_atomic(plan.output, dump_profile(tighter), force=plan.force)
     settings.note(f"wrote {plan.output}: passed {PROOF_ROUNDS} of {PROOF_ROUNDS} rounds")
-    settings.note("next: seccomp-synth validate --tolerant, from now on, with that profile")
+    settings.note("it refuses what is not missed: validate it with --tolerant from now on")
+    settings.next("diff", plan.output, "--against", plan.profile_path)
     return int(ExitCode.OK)
 
 

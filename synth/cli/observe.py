@@ -310,5 +310,5 @@ def _conclude(
     if refused or undecided:
         settings.note("next, as root: seccomp-synth record --container NAME -o more.json")
         return int(ExitCode.ANSWER_IS_NO)
-    settings.note(f"next: {shlex.join(['seccomp-synth', 'check', '--profile', str(profile_path)])}")
+    settings.next("check", "--profile", profile_path)
     return int(ExitCode.OK)

@@ -111,7 +111,7 @@ def repair_profile(
     _print(findings, done, plan)
     if not done.ok:
         return int(ExitCode.ANSWER_IS_NO)
-    settings.note(f"next: seccomp-synth diff {plan.output} --against {plan.profile_path}")
+    settings.next("diff", plan.output, "--against", plan.profile_path)
     return int(ExitCode.OK)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -220,7 +219,12 @@ def _answer(settings: Settings, request: Request, judged: list[tuple[Path, Verdi
         click.echo(dump_findings(findings), nl=False)
     if not all(verdict.ok for _, verdict in judged):
         return int(ExitCode.ANSWER_IS_NO)
-    settings.note(f"next: {shlex.join(['seccomp-synth', 'diff', str(request.profile_path)])}")
+    profile = request.profile_path
+    if request.output is None or request.asked:
+        settings.next("diff", profile)
+    else:
+        proof = ("--profile", profile, "--validation", request.output)
+        settings.next("report", *request.recordings, *proof, "--output", "html=report.html")
     return int(ExitCode.OK)
 
 
