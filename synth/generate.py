@@ -25,8 +25,8 @@ NOT_NARROWED, FOREIGN_DROPPED, HIDDEN_WORK = "SS304", "SS305", "SS308"
 IDLE = "SS315"
 
 MAX_CONDITIONAL = 80
-"""Rules with conditions in an exact profile; with more, which no real recording had, it narrows no
-further than a portable one.  Engines take 128 rules in all."""
+"""Rules with conditions in a profile; with more, which no real recording had, an exact one narrows
+no further than a portable one, and terminals may be typed into.  Engines take 128 rules in all."""
 
 NAMESPACES = frozenset(("clone", "unshare"))
 """Calls that make a user namespace, unless a condition forbids it."""
@@ -70,6 +70,9 @@ def generate(
     if tightness is Tightness.EXACT and _written(conditions) > MAX_CONDITIONAL:
         portable = Tightness.PORTABLE
         conditions = {name: conditions_of(name, limit, evidence, portable) for name in names}
+    if "ioctl" in conditions and _written(conditions) > MAX_CONDITIONAL:
+        # what others need comes first: this is the longest list, against the smallest danger
+        conditions["ioctl"] = Conditions(limit.allowed("ioctl"))
     namespaces = any(conditions[name].allowed == ((),) for name in NAMESPACES & set(conditions))
     idle = {
         name: lacking

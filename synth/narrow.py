@@ -59,6 +59,12 @@ FAMILY_NAMES = {
 
 RECORDED = "with the recorded values"
 
+TIOCSTI, TIOCLINUX = 0x5412, 0x541C
+"""Requests that put words into a terminal's input, as if its user had typed them
+(include/uapi/asm-generic/ioctls.h; the same on x86-64, i386 and arm)."""
+
+LOW_WORD = 0xFFFF
+
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
@@ -83,7 +89,11 @@ def conditions_of(
         return _socket(base, evidence, tightness)
     if base == ((),):
         listed = _listed(name, evidence, tightness)
-        return Conditions(base) if listed is None else Conditions(listed, (), RECORDED)
+        if listed is not None:
+            return Conditions(listed, (), RECORDED)
+        if name == "ioctl" and _never_typed(evidence, tightness):
+            return Conditions(BUT_TYPING, TYPING, "but typing into a terminal")
+        return Conditions(base)
     if name == "clone":
         namespaces = tuple(((_masked(0, flag, flag),), EPERM) for flag in NAMESPACE_FLAGS)
         return Conditions(base, namespaces, "without new namespaces")
@@ -129,6 +139,14 @@ def _socket(base: tuple[Conjunction, ...], evidence: Evidence, tightness: Tightn
         FAMILY_NAMES.get(one, str(one)) for one in sorted(wanted - set(NEVER_FAMILIES))
     )
     return Conditions(allowed, refused, f"families {names}")
+
+
+def _never_typed(evidence: Evidence, tightness: Tightness) -> bool:
+    """Tell whether all requests are known, and none typed into a terminal."""
+    known = evidence.known_values("ioctl", 1)
+    if known is None or tightness is Tightness.BASELINE:
+        return False
+    return not {value & LOW_WORD for value in known} & {TIOCSTI, TIOCLINUX}
 
 
 def _listed(name: str, evidence: Evidence, tightness: Tightness) -> tuple[Conjunction, ...] | None:
@@ -188,3 +206,24 @@ def _recorded_refusals(name: str, evidence: Evidence) -> list[tuple[Conjunction,
 
 def _masked(index: int, mask: int, value: int) -> Comparison:
     return Comparison(index, MASKED_EQ, mask, value)
+
+
+def _other_bits(mask: int, value: int) -> list[Conjunction]:
+    """Return one condition for each bit of ``mask``: that it is not as in ``value``."""
+    bits = [1 << number for number in range(16) if mask >> number & 1]
+    return [(_masked(1, bit, ~value & bit),) for bit in bits]
+
+
+TYPING: tuple[tuple[Conjunction, int], ...] = tuple(
+    ((_masked(1, LOW_WORD, request),), EPERM) for request in (TIOCSTI, TIOCLINUX)
+)
+BUT_TYPING: tuple[Conjunction, ...] = (
+    # the two differ in the bits 1, 2 and 3 alone: 001 and 110; any other pattern is one of these
+    *_other_bits(LOW_WORD & ~0xE, TIOCSTI),
+    (_masked(1, 0x6, 0x0),),
+    (_masked(1, 0x6, 0x6),),
+    (_masked(1, 0xC, 0x4),),
+    (_masked(1, 0xC, 0x8),),
+)
+"""Every request whose low word is neither, each bit compared apart: no comparison says "not equal"
+of 32 bits alone, and one of 64 is walked around with the high word."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES, is_known, suggest
 COLUMNS = 100
 LABEL = 11
 USERS = 12
+ALTERNATIVES = 4
+"""Conditions of one rule after another that are shown before the rest is counted."""
 SCHEMA, SCHEMA_VERSION = "seccomp-synth/explanation", "1.0.0"
 
 
@@ -133,17 +137,31 @@ def _decided(label: str, decision: Decision) -> list[str]:
         "conditional": f"allows it under conditions; otherwise {decision.otherwise}",
     }
     lines = _paragraph(label, f"{decision.profile} {words[decision.verdict]}")
-    for one in sorted(decision.rules, key=lambda one: not one.in_force):
-        idle = f"{one.idle}: " if one.idle else ""
-        place = f"{one.where}: " if one.where else ""
-        lines += _paragraph("", idle + place + _rule(one) + _comment(one))
+    rules = sorted(decision.rules, key=lambda one: not one.in_force)
+    for _, alike in groupby(rules, key=_but_condition):
+        lines += _paragraph("", _alternatives(tuple(alike)))
     if not any(one.in_force for one in decision.rules):
         lines += _paragraph("", "decided by the default action")
     return lines
 
 
-def _rule(one: RuleView) -> str:
-    return " ".join(part for part in (one.answer, one.when and f"if {one.when}", one.gate) if part)
+def _but_condition(one: RuleView) -> tuple[str, str, str, str, bool]:
+    return (one.answer, one.gate, one.comment, one.idle, bool(one.when))
+
+
+def _alternatives(rules: Sequence[RuleView]) -> str:
+    """Return rules that differ in their conditions alone: any of these will do."""
+    first, last = rules[0], rules[-1]
+    place = first.where if len(rules) == 1 else f"{first.where} to {last.where}"
+    shown = [one.when for one in rules[:ALTERNATIVES]]
+    if len(rules) > ALTERNATIVES:
+        shown.append(f"any of {len(rules) - ALTERNATIVES} more")
+    when = f"if {' or '.join(shown)}" if first.when else ""
+    said = " ".join(part for part in (first.answer, when, first.gate) if part)
+    idle = f"{first.idle}: " if first.idle else ""
+    return (
+        f"{idle}{place}: {said}{_comment(first)}" if first.where else idle + said + _comment(first)
+    )
 
 
 def _comment(one: RuleView) -> str:

@@ -340,7 +340,31 @@ def test_ioctl_stays_open_where_the_runtime_makes_its_own() -> None:
     run = builders.run(calls=["ioctl"], arguments=[seen])
     assert answer(made(run, tightness=Tightness.EXACT), "ioctl", 0, 0x5412) == ENOSYS
     crun = made(run, tightness=Tightness.EXACT, host=builders.host(runtime="crun"))
-    assert answer(crun, "ioctl", 0, 0x5412) == "ok"
+    assert answer(crun, "ioctl", 0, 0x5413) == "ok"
+
+
+@pytest.mark.parametrize("tightness", [Tightness.PORTABLE, Tightness.EXACT])
+def test_nobody_types_into_a_terminal_unless_it_was_recorded(tightness: Tightness) -> None:
+    def requests(*values: int, overflow: bool = False) -> Generated:
+        seen = ArgumentUse(
+            "x86_64", "ioctl", ((1, builders.INT),), tuple((one,) for one in values), overflow
+        )
+        host = builders.host(runtime="crun")  # where exact profiles list no requests
+        run = builders.run(calls=["ioctl"], arguments=[seen])
+        return made(run, tightness=tightness, host=host)
+
+    shut = requests(0x5401)
+    for typing in (0x5412, 0x541C, 0x5412 | 1 << 32, 0x541C | 1 << 63, 0x5412 | 1 << 31):
+        assert answer(shut, "ioctl", 0, typing) == 1, hex(typing)
+    for other in (0x5401, 0x5413, 0x541B, 0x5421, 0x5410, 0x5411, 0x541D, 0x8912, 0xC0045412 ^ 1):
+        assert answer(shut, "ioctl", 0, other) == "ok", hex(other)
+    assert all(
+        answer(shut, "ioctl", 0, one) == "ok"
+        for one in range(0x10000)
+        if one not in (0x5412, 0x541C)
+    )
+    assert answer(requests(0x5401, 0x5412), "ioctl", 0, 0x5412) == "ok"
+    assert answer(requests(0x5401, overflow=True), "ioctl", 0, 0x5412) == "ok"
 
 
 def test_no_argument_is_compared_twice_and_no_permission_stands_beside_a_condition() -> None:
