@@ -44,7 +44,7 @@ def test_an_empty_image_is_shut_unless_the_profile_opens_it(
     assert not [one for one in found if one.severity == "error"]
     shut = {one.subject.partition("(")[0] for one in found if one.id == "SS211"}
     assert {"unshare", "mount", "bpf", "socket", "x32 getpid", "x86 socketcall"} <= shut
-    assert {one.subject.partition("(")[0] for one in found if one.id == "SS215"} == {"ioctl"}
+    assert not [one for one in found if one.id == "SS215"], "nothing is open"
 
     profile = load(tmp_path / "out/seccomp.json")
     for rule in profile["syscalls"]:

@@ -365,6 +365,10 @@ def test_nobody_types_into_a_terminal_unless_it_was_recorded(tightness: Tightnes
     )
     assert answer(requests(0x5401, 0x5412), "ioctl", 0, 0x5412) == "ok"
     assert answer(requests(0x5401, overflow=True), "ioctl", 0, 0x5412) == "ok"
+    if tightness is Tightness.PORTABLE:
+        never_called = made(builders.run(), tightness=tightness)
+        assert answer(never_called, "ioctl", 0, 0x5401) == "ok"
+        assert answer(never_called, "ioctl", 0, 0x5412) == 1
 
 
 def test_no_argument_is_compared_twice_and_no_permission_stands_beside_a_condition() -> None:
