@@ -12,7 +12,7 @@ from synth.baseline import recorded_default
 from synth.capabilities import Capabilities, CapabilityEvidence, dump_capabilities
 from synth.cli.common import Settings, clean
 from synth.cli.compiled import kernel_version
-from synth.cli.replaying import Case, Harness
+from synth.cli.replaying import Case, Harness, require_whole
 from synth.cli.replaying import Trial as Wish
 from synth.denials import BASELINE
 from synth.errors import ExitCode
@@ -54,13 +54,12 @@ class _Bench:
         self._live, self._cases, self._plan = live, cases, plan
         self.cap_add = plan.cap_add
         self.granted: dict[str, CapabilityEvidence] = {}
-        self.partial = False
 
     def try_profile(self, profile: Profile) -> Trial:
         """Replay all; what fails for want of a capability is granted it and tried again."""
         while True:
             verdicts = [self._judged(case, profile) for case in self._cases]
-            if self.partial or not self._grant(verdicts):
+            if not self._grant(verdicts):
                 break
         refused = {
             Refused(replace(one.denial, count=0), one.workload)
@@ -71,14 +70,12 @@ class _Bench:
         return Trial(all(verdict.ok for verdict in verdicts), tuple(sorted(refused)))
 
     def _judged(self, case: Case, profile: Profile) -> Verdict:
-        if self.partial:
-            raise KeyboardInterrupt
         replayed = self._live.replay(case, Wish(profile, self.cap_add, self._plan.repeat))
-        self.partial = self.partial or replayed.partial
-        self._uses = [*case.recording.runs, *replayed.controls]
+        require_whole(replayed)
+        uses = [*case.recording.runs, *replayed.controls]
         verdict = judge(case.recording, replayed)
         for workload, name in verdict.lost:
-            self.granted.setdefault(name, _evidence(workload, name, self._uses))
+            self.granted.setdefault(name, _evidence(workload, name, uses))
         return verdict
 
     def _grant(self, verdicts: Sequence[Verdict]) -> bool:
