@@ -37,7 +37,8 @@ class Trial:
     reason: str = ""
 
 
-Oracle = Callable[[frozenset[str]], Trial]
+Oracle = Callable[[frozenset[str]], Trial | None]
+"""Make a trial without some calls; ``None`` if no more can be made."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -143,9 +144,12 @@ class _Search:
         for _ in range(2):
             if not self.left:
                 return None
+            trial = self.oracle(self.removed | group)
+            if trial is None:
+                self.left = 0
+                return None
             self.left -= 1
             self.trials += 1
-            trial = self.oracle(self.removed | group)
             if trial.ok or trial.denied & group:
                 break
         return trial

@@ -42,7 +42,9 @@ def try_all(
     """
     require_root()
     remove_stale(engine)
-    plain = replace(container, tty=False, mounts=())  # neither is needed, and a tty changes bytes
+    # nothing of these changes what a filter answers; a tty changes bytes, and where all is read
+    # only the engine cannot put the program in
+    plain = replace(container, tty=False, mounts=(), tmpfs=(), read_only=False)
     outcomes: list[Outcome | None] = [None] * len(attempts)
     left = list(range(len(attempts)))
     reached: set[tuple[str, str]] = set()

@@ -8,8 +8,9 @@ so that no file has to outlive the container.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,8 @@ from tracer.engine import STDERR, STDOUT, ContainerState, EngineInfo, EngineTime
 
 TIMEOUT_S = 30
 PULL_TIMEOUT_S = 600
+FETCH_S = 60
+FETCH_PIECE = 256 * 1024
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 
@@ -191,16 +194,22 @@ class DockerEngine:
         with translated("copy into the container"):
             self._api.put_archive(container_id, "/", archive)
 
-    def fetch(self, container_id: str, path: str) -> Iterator[bytes] | None:
+    def fetch(self, container_id: str, path: str) -> Generator[bytes] | None:
         """Return a tar archive of a container's file or folder; ``None`` if there is none."""
-        try:
-            with translated("copy out of the container"):
-                stream, _ = self._api.get_archive(container_id, path)
-        except docker.errors.APIError as error:
-            if error.status_code in (404, 409):
-                return None
-            raise
-        return _pieces(stream)
+        # the package's own get_archive waits without a limit, and leaves what is not read open
+        url = f"{self._api.base_url}/v{self._api.api_version}/containers/{container_id}/archive"
+        with translated("copy out of the container"):
+            answer = self._api.get(url, params={"path": path}, stream=True, timeout=TIMEOUT_S)
+        if answer.ok:
+            return _pieces(answer)
+        answer.close()
+        if answer.status_code in (404, 409):
+            return None
+        raise HostError(
+            f"the engine failed to copy out of the container (HTTP status {answer.status_code})",
+            slug="engine-error",
+            fix="see the engine's log",
+        )
 
     def start(self, container_id: str) -> None:
         """Start a container; raises ``HostError`` if the runtime fails or hangs."""
@@ -326,9 +335,14 @@ def engine_url(environment: Mapping[str, str]) -> str:
     return str(host) if host and str(host).startswith(("unix:", "tcp:", "ssh:")) else DEFAULT_SOCKET
 
 
-def _pieces(stream: Any) -> Iterator[bytes]:
-    with translated("copy out of the container"):
-        yield from stream
+def _pieces(answer: Any) -> Generator[bytes]:
+    """Yield an answer's body, for a minute at most; whoever reads only a part of it closes it."""
+    limit = time.monotonic() + FETCH_S
+    with translated("copy out of the container"), closing(answer):
+        for piece in answer.iter_content(FETCH_PIECE):
+            yield piece
+            if time.monotonic() > limit:
+                return
 
 
 def _streams(stream: Any, *, tty: bool) -> Iterator[tuple[int, bytes]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -90,7 +90,7 @@ class Engine(Protocol):
     ) -> str: ...
     def find(self, reference: str) -> Running: ...  # noqa: D102
     def put(self, container_id: str, archive: bytes) -> None: ...  # noqa: D102
-    def fetch(self, container_id: str, path: str) -> Iterator[bytes] | None: ...  # noqa: D102
+    def fetch(self, container_id: str, path: str) -> Generator[bytes] | None: ...  # noqa: D102
     def start(self, container_id: str) -> None: ...  # noqa: D102
     def attach(self, container_id: str, *, tty: bool) -> Iterator[tuple[int, bytes]]: ...  # noqa: D102
     def state(self, container_id: str) -> ContainerState: ...  # noqa: D102

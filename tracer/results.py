@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tarfile
 from collections.abc import Iterator
 
+from synth.errors import HostError
 from synth.model import FileDigest, OutputDigest
 from tracer.engine import Engine
 from tracer.output import Masks, OutputRecorder
@@ -22,22 +24,21 @@ def file_digests(
 
     Of a folder count its entries' names, kinds and contents, in the order of the names.  More
     than ``MAX_BYTES`` or ``MAX_ENTRIES`` are not read.  What is mounted over a path (a tmpfs) is
-    not seen.
+    not seen.  A path that the engine cannot read (links in a circle) has no digest.
     """
-    return tuple(
-        FileDigest(path, _digest(engine.fetch(container_id, path), masks)) for path in paths
-    )
+    return tuple(FileDigest(path, _digest(engine, container_id, path, masks)) for path in paths)
 
 
-def _digest(pieces: Iterator[bytes] | None, masks: Masks) -> OutputDigest | None:
-    if pieces is None:
-        return None
+def _digest(engine: Engine, container_id: str, path: str, masks: Masks) -> OutputDigest | None:
     recorder = OutputRecorder()
     try:
-        with tarfile.open(fileobj=io.BufferedReader(_Pieces(pieces)), mode="r|") as archive:
-            entries = _entries(archive)
-    except (tarfile.TarError, EOFError, UnicodeError):
-        return None  # larger than we read, or not an archive: nothing to compare
+        pieces = engine.fetch(container_id, path)
+        if pieces is None:
+            return None
+        with contextlib.closing(pieces):  # or the engine waits for us to read the rest
+            entries = _entries(pieces)
+    except (tarfile.TarError, EOFError, UnicodeError, HostError):
+        return None  # larger than we read, not an archive, not to be read: nothing to compare
     for name, kind, content in sorted(entries):
         if len(entries) > 1 or kind != "file":
             recorder.write(f"{name} {kind}\n".encode("utf-8", "backslashreplace"))
@@ -45,11 +46,20 @@ def _digest(pieces: Iterator[bytes] | None, masks: Masks) -> OutputDigest | None
     return recorder.digest(masks)
 
 
-def _entries(archive: tarfile.TarFile) -> list[tuple[str, str, bytes]]:
+def _entries(pieces: Iterator[bytes]) -> list[tuple[str, str, bytes]]:
+    with tarfile.open(fileobj=io.BufferedReader(_Pieces(pieces)), mode="r|") as archive:
+        return _read(archive)
+
+
+def _read(archive: tarfile.TarFile) -> list[tuple[str, str, bytes]]:
     found: list[tuple[str, str, bytes]] = []
+    left = MAX_BYTES
     for entry in archive:
         if len(found) >= MAX_ENTRIES:
             break
+        left -= entry.size
+        if left < 0:  # to walk over the rest takes as long as it says to be, even if it is a hole
+            raise tarfile.TarError("larger than we read")
         if entry.isfile():
             source = archive.extractfile(entry)
             found.append((entry.name, "file", source.read(PIECE * 4) if source else b""))

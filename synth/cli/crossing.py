@@ -10,7 +10,7 @@ import click
 
 from synth.baseline import recorded_default
 from synth.cli.common import Settings, clean
-from synth.cli.replaying import Case, Harness
+from synth.cli.replaying import Case, Harness, require_whole
 from synth.cli.replaying import Trial as Wish
 from synth.cross import Cross, Lacked, cross, lacked_live, lacked_offline, workloads
 from synth.errors import ExitCode
@@ -63,8 +63,7 @@ class _Live:
     def _replayed(self, case: Case, name: str, made: _Made) -> set[Lacked]:
         wish = Wish(made.generated.profile, made.cap_add, 1, (name,), controls=False)
         replayed = self.harness.replay(case, wish)
-        if replayed.partial:
-            raise KeyboardInterrupt
+        require_whole(replayed)
         outcomes = {run.outcome for run in replayed.runs if run.workload == name}
         if outcomes != {"ok"}:
             self.failed.append(name)

@@ -10,7 +10,7 @@ import click
 
 from synth.cli.common import Settings, clean
 from synth.cli.compiled import kernel_version
-from synth.cli.replaying import CONTAINED, INSIDE, Case, Harness, restricted
+from synth.cli.replaying import CONTAINED, INSIDE, Case, Harness, require_whole, restricted
 from synth.cli.replaying import Trial as Wish
 from synth.denials import BASELINE
 from synth.errors import ExitCode
@@ -52,12 +52,13 @@ class _Bench:
         self._references: list[tuple[Case, Replay]] = []
         self._gone: frozenset[str] = frozenset()
         self.runs = 0
+        self.interrupted = False
 
     def begin(self, cases: Sequence[Case]) -> Verdict | None:
         """Replay all as it is; return the first verdict that is not good."""
         for case in cases:
             replayed = self._live.replay(case, Wish(self._plan.profile, self._plan.cap_add))
-            _go_on(replayed)
+            require_whole(replayed)
             verdict = judge(case.recording, replayed)
             if not verdict.ok:
                 return verdict
@@ -68,7 +69,15 @@ class _Bench:
         """Return where the workloads were replayed."""
         return [replayed.host for _, replayed in self._references]
 
-    def try_without(self, names: frozenset[str]) -> Trial:
+    def try_without(self, names: frozenset[str]) -> Trial | None:
+        """Run the workloads that can notice; an interrupt ends the search with what is known."""
+        try:
+            return self._tried(names)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            return None
+
+    def _tried(self, names: frozenset[str]) -> Trial:
         """Run the workloads that can notice; the first that fails ends the trial."""
         profile = without(self._plan.profile, names)
         fresh = names - self._gone
@@ -80,7 +89,7 @@ class _Bench:
                 continue
             wish = Wish(profile, self._plan.cap_add, 1, only, controls=False, hasty=True)
             replayed = self._live.replay(case, wish)
-            _go_on(replayed)
+            require_whole(replayed)
             self.runs += len(replayed.runs)
             verdict = judge(
                 restricted(case.recording, only), replace(replayed, controls=reference.controls)
@@ -99,7 +108,7 @@ class _Bench:
         """Tell whether all is well under the tighter profile, many times over."""
         for case, _ in self._references:
             replayed = self._live.replay(case, Wish(profile, self._plan.cap_add, rounds))
-            _go_on(replayed)
+            require_whole(replayed)
             if not unnoticed(judge(case.recording, replayed)):
                 return False
         return True
@@ -126,6 +135,9 @@ def minimize_profile(
     groups = candidates(_allowed(cases, plan), recordings, hosts)
     found = minimize(groups, bench.try_without, plan.max_trials)
     _print(found, bench.runs, plan)
+    if bench.interrupted:
+        settings.warn("interrupted; nothing is written")
+        return int(ExitCode.INTERRUPTED)
     if plan.output is None:
         return int(ExitCode.OK)
     tighter = without(plan.profile, frozenset(found.removable))
@@ -162,12 +174,6 @@ def _concerned(case: Case, fresh: frozenset[str]) -> tuple[str, ...]:
     if not fresh <= makers.keys():
         return tuple(sorted(contained))
     return tuple(sorted(set().union(*(makers[name] for name in fresh))))
-
-
-def _go_on(replayed: Replay) -> None:
-    """Pass an interrupt on: half a replay proves nothing."""
-    if replayed.partial:
-        raise KeyboardInterrupt
 
 
 def _reason(verdict: Verdict) -> str:

@@ -12,7 +12,7 @@ from synth.baseline import recorded_default
 from synth.capabilities import Capabilities, CapabilityEvidence, dump_capabilities
 from synth.cli.common import Settings, clean
 from synth.cli.compiled import kernel_version
-from synth.cli.replaying import Case, Harness
+from synth.cli.replaying import Case, Harness, require_whole
 from synth.cli.replaying import Trial as Wish
 from synth.denials import BASELINE
 from synth.errors import ExitCode
@@ -71,8 +71,7 @@ class _Bench:
 
     def _judged(self, case: Case, profile: Profile) -> Verdict:
         replayed = self._live.replay(case, Wish(profile, self.cap_add, self._plan.repeat))
-        if replayed.partial:  # half a replay proves nothing
-            raise KeyboardInterrupt
+        require_whole(replayed)
         uses = [*case.recording.runs, *replayed.controls]
         verdict = judge(case.recording, replayed)
         for workload, name in verdict.lost:

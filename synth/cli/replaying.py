@@ -105,15 +105,19 @@ class Harness:
     def with_attempts(self, case: Case, trial: Trial, replayed: Replay) -> Replay:
         """Return the replay with the ways out of the container tried as well.
 
-        Where no workload starts under the profile, nothing else will.
+        Where no workload starts under the profile, nothing else will.  An interrupt keeps the
+        replay.
         """
         if replayed.partial or all(run.outcome == "not-started" for run in replayed.runs):
             return replayed
         kernel = replayed.host.kernel
         plan = _plan(case, trial)
-        tried = make_attempts(
-            self._engine, plan, trial.profile, case.recording, kernel, self._settings
-        )
+        try:
+            tried = make_attempts(
+                self._engine, plan, trial.profile, case.recording, kernel, self._settings
+            )
+        except KeyboardInterrupt:
+            return replace(replayed, partial=True)
         return replace(replayed, attempts=tried)
 
 
@@ -192,6 +196,12 @@ def limited(recording: Recording) -> tuple[Workload, ...]:
         if work.mode in CONTAINED:
             result.append(replace(work, repeat=1, timeout_s=limit))
     return tuple(result)
+
+
+def require_whole(replayed: Replay) -> None:
+    """Pass an interrupt on: half a replay proves nothing."""
+    if replayed.partial:
+        raise KeyboardInterrupt
 
 
 def errnos_of(profile: Profile) -> frozenset[int]:

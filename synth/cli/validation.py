@@ -18,7 +18,7 @@ from synth.cli.repairing import RepairPlan, repair_profile
 from synth.cli.replaying import Case, Given, Harness, Trial, choice_of_all, harness, prepare
 from synth.cli.sources import typed_source
 from synth.config import DEFAULT_NAME, capability_names, load_config
-from synth.errors import ExitCode, UsageError
+from synth.errors import ExitCode, HostError, UsageError
 from synth.evidence import require_usable
 from synth.files import require_writable, write_atomic
 from synth.findings import dump_findings
@@ -72,6 +72,15 @@ class Request:
         return [name for name, given in forms.items() if given]
 
 
+@dataclass
+class _Answers:
+    """The verdict on each recording that was replayed, and what ended the work early."""
+
+    judged: list[tuple[Path, Verdict]]
+    partial: bool = False
+    failure: HostError | None = None
+
+
 @dataclass(frozen=True)
 class _Named:
     """The profile that was named, and what is granted with it."""
@@ -100,9 +109,11 @@ def carry_out(settings: Settings, request: Request) -> int:
             return repair_profile(settings, live, cases, _repair_plan(request, named))
         if request.minimize:
             return minimize_profile(settings, live, cases, _minimize_plan(request, named))
-        judged, partial = _replay_all(request, live, cases, named)
-    status = _answer(settings, request, judged)
-    if partial:
+        answers = _replay_all(request, live, cases, named)
+    status = _answer(settings, request, answers)
+    if answers.failure is not None:
+        raise answers.failure
+    if answers.partial:
         settings.warn("interrupted")
         return int(ExitCode.INTERRUPTED)
     return status
@@ -144,7 +155,8 @@ def _offline(
     if named is None:
         return cross_offline(settings, loaded, _table(request))
     verdicts = [offline_verdict(named.profile, one, named.cap_add, settings) for one in loaded]
-    return _answer(settings, request, list(zip(request.recordings, verdicts, strict=True)))
+    judged = list(zip(request.recordings, verdicts, strict=True))
+    return _answer(settings, request, _Answers(judged))
 
 
 def _given(request: Request) -> Given:
@@ -186,22 +198,24 @@ def _minimize_plan(request: Request, named: _Named) -> MinimizePlan:
     )
 
 
-def _replay_all(
-    request: Request, live: Harness, cases: list[Case], named: _Named
-) -> tuple[list[tuple[Path, Verdict]], bool]:
-    """Return the verdict on each recording, and whether it was interrupted."""
+def _replay_all(request: Request, live: Harness, cases: list[Case], named: _Named) -> _Answers:
+    """Replay and judge each recording; what comes in between does not lose what was done."""
     trial = Trial(named.profile, named.cap_add, request.repeat)
-    judged: list[tuple[Path, Verdict]] = []
+    answers = _Answers([])
     for path, case in zip(request.recordings, cases, strict=True):
         replayed = replace(live.replay(case, trial), tolerant=request.tolerant)
-        if not request.no_attempts:
-            replayed = live.with_attempts(case, trial, replayed)
+        try:
+            if not request.no_attempts:
+                replayed = live.with_attempts(case, trial, replayed)
+        except HostError as error:
+            answers.failure = error
         if request.output is not None:
             write_atomic(request.output, dump_replay(replayed), force=request.force)
-        judged.append((path, judge(case.recording, replayed)))
-        if replayed.partial:
-            return judged, True
-    return judged, False
+        answers.judged.append((path, judge(case.recording, replayed)))
+        answers.partial = replayed.partial
+        if answers.partial or answers.failure is not None:
+            break
+    return answers
 
 
 def _project_masks(config: Path | None) -> tuple[str, ...]:
@@ -209,16 +223,20 @@ def _project_masks(config: Path | None) -> tuple[str, ...]:
     return load_config(path).masks if config is not None or path.exists() else ()
 
 
-def _answer(settings: Settings, request: Request, judged: list[tuple[Path, Verdict]]) -> int:
+def _answer(settings: Settings, request: Request, answers: _Answers) -> int:
     """Print what came of each recording, and return the exit status."""
+    judged = answers.judged
+    whole = not answers.partial and answers.failure is None
     for path, verdict in judged:
         if request.form == "text":
-            _print(settings, path, verdict)
+            _print(settings, path, verdict, whole=whole or path != judged[-1][0])
     if request.form == "json":
         findings = [one for _, verdict in judged for one in verdict.findings]
         click.echo(dump_findings(findings), nl=False)
     if not all(verdict.ok for _, verdict in judged):
         return int(ExitCode.ANSWER_IS_NO)
+    if not whole:
+        return int(ExitCode.OK)
     profile = request.profile_path
     if request.output is None or request.asked:
         settings.next("diff", profile)
@@ -238,8 +256,11 @@ def _capabilities(
     return load_capabilities(path)
 
 
-def _print(settings: Settings, path: Path, verdict: Verdict) -> None:
-    """Print the verdict on stdout: one line a workload, then the findings, worst first."""
+def _print(settings: Settings, path: Path, verdict: Verdict, *, whole: bool) -> None:
+    """Print the verdict on stdout: one line a workload, then the findings, worst first.
+
+    What is not ``whole`` has not passed, only not failed so far.
+    """
     for name in verdict.passed:
         click.echo(clean(f"pass  {name}"))
     for name in verdict.failed:
@@ -253,7 +274,7 @@ def _print(settings: Settings, path: Path, verdict: Verdict) -> None:
     notes = sum(finding.severity == "note" for finding in verdict.findings)
     if notes and settings.verbosity == 0:
         settings.note(f"{notes} notes; -v shows them")
-    answer = "passed" if verdict.ok else "FAILED"
+    answer = ("passed" if whole else "not finished") if verdict.ok else "FAILED"
     click.echo(
         clean(f"{answer}: {path}: {len(verdict.passed)} passed, {len(verdict.failed)} failed")
     )

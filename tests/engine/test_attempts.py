@@ -58,3 +58,44 @@ def test_an_empty_image_is_shut_unless_the_profile_opens_it(
     wider = [one for one in found if one.id == "SS213"]
     assert {one.subject.partition("(")[0] for one in wider} == {"unshare"}
     assert all(one.evidence == ("kernel: EINVAL",) for one in wider), "the kernel saw the call"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "read_only = true\ntmpfs = ['/tmp']",
+        "user = '1000:1000'\nno_new_privileges = true",
+        "tty = true",
+    ],
+)
+def test_the_container_may_be_strict(scratch: str, tmp_path: Path, cli: Cli, settings: str) -> None:
+    """The program gets into a container that is read-only, and is run by whoever the user is."""
+    (tmp_path / "seccomp-synth.toml").write_text(
+        f'[container]\nimage = "{scratch}"\n{settings}\n'
+        '[[workload]]\nname = "own"\nrun = ["/program"]\n'
+    )
+    cli("record", "-o", "r.json")
+    cli("synth", "r.json", "-o", "out")
+    done = cli("validate", "r.json", "--profile", "out/seccomp.json", "--format", "json")
+    found = parse_findings(json.loads(done.stdout), where="validate")
+    shut = {one.subject.partition("(")[0] for one in found if one.id == "SS211"}
+    assert {"unshare", "mount", "bpf", "x86 socketcall"} <= shut
+
+
+@pytest.mark.parametrize(
+    "action", ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"]
+)
+def test_a_filter_that_kills_shuts(scratch: str, tmp_path: Path, cli: Cli, action: str) -> None:
+    cli("record", scratch, "-o", "r.json", "--", "/program")
+    cli("synth", "r.json", "-o", "out")
+    profile = load(tmp_path / "out/seccomp.json")
+    profile["defaultAction"] = action
+    profile.pop("defaultErrnoRet", None)
+    profile["syscalls"] = [one for one in profile["syscalls"] if one["action"] == "SCMP_ACT_ALLOW"]
+    (tmp_path / "out/seccomp.json").write_text(json.dumps(profile))
+    done = cli("validate", "r.json", "--profile", "out/seccomp.json", "--format", "json")
+    found = parse_findings(json.loads(done.stdout), where="validate")
+    shut = [one for one in found if one.id == "SS211"]
+    assert shut
+    assert {one.message.partition(":")[0] for one in shut} == {"refused with SIGSYS"}
+    assert any(one.id == "SS216" for one in found), "each takes a container of its own"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator
 from typing import Any, cast
 
 import pytest
 
+from synth.errors import HostError
 from synth.model import FileDigest
 from tracer import results
 from tracer.engine import Engine
@@ -21,7 +23,7 @@ class Files:
     def __init__(self, **archives: bytes) -> None:
         self._archives = {f"/{name}": content for name, content in archives.items()}
 
-    def fetch(self, _container_id: str, path: str) -> Iterator[bytes] | None:
+    def fetch(self, _container_id: str, path: str) -> Generator[bytes] | None:
         found = self._archives.get(path)
         if found is None:
             return None
@@ -88,6 +90,39 @@ def test_hostile_archives_come_to_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     assert digest(b"").digest is None
     monkeypatch.setattr(results, "MAX_BYTES", 2000)
     assert digest(archive(("f", b"x" * 100_000))).digest is None
+
+
+def test_a_hole_of_any_size_is_not_walked_through() -> None:
+    entry = tarfile.TarInfo("f")
+    entry.size = 1 << 62
+    found: list[FileDigest] = []
+    content = entry.tobuf(format=tarfile.GNU_FORMAT) + bytes(5 << 20)
+    thread = threading.Thread(target=lambda: found.append(digest(content)), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert found == [FileDigest("/f", None)]
+
+
+def test_what_the_engine_cannot_read_has_no_digest() -> None:
+    closed = []
+
+    def broken() -> Generator[bytes]:
+        try:
+            yield archive(("f", b"x" * 1000))[:600]
+            raise HostError("the connection broke", slug="engine-error")
+        finally:
+            closed.append(True)
+
+    class Broken:
+        def fetch(self, _container_id: str, path: str) -> Generator[bytes]:
+            if path == "/loop":
+                raise HostError("too many links", slug="engine-error")
+            return broken()
+
+    engine = cast(Engine, Broken())
+    found = results.file_digests(engine, "id", ("/loop", "/broken"), ())
+    assert found == (FileDigest("/loop", None), FileDigest("/broken", None))
+    assert closed == [True]
 
 
 def test_too_many_entries_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
