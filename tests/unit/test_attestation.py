@@ -134,6 +134,7 @@ def test_a_warning_says_so() -> None:
 def test_it_says_how_far_the_validation_goes() -> None:
     run = builders.run()
     inputs = reports.made(builders.recording(run))
+    inputs = reports.with_profile(inputs, reports.allowing(inputs.profile, "ioctl"))
     recording = inputs.recordings[0][1]
     replay = reports.replayed(
         inputs,

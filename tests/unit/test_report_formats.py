@@ -206,6 +206,7 @@ def test_text_says_what_counts() -> None:
 @pytest.mark.parametrize("form", ["text", "markdown", "html"])
 def test_every_reader_sees_what_was_refused_and_tried(form: str) -> None:
     inputs = reports.made()
+    inputs = reports.with_profile(inputs, reports.allowing(inputs.profile, "ioctl"))
     denied = builders.run(denials=(builders.denial("mkdir", 38, "tar"),))
     replay = reports.replayed(
         inputs, runs=(denied,), masks=("id=[0-9]+",), attempts=reports.tried(inputs)
@@ -292,7 +293,7 @@ def test_outputs_are_parsed() -> None:
 def test_the_bar_is_as_long_as_its_parts() -> None:
     segments = charts.bar(proven())
     assert sum(one.width for one in segments) == pytest.approx(charts.BAR_WIDTH, abs=0.5)
-    assert [one.kind for one in segments] == ["kept", "removed"]
+    assert [one.kind for one in segments] == ["kept", "narrowed", "removed"]
 
 
 def test_every_syscall_has_its_cell() -> None:
