@@ -60,18 +60,29 @@ def test_an_empty_image_is_shut_unless_the_profile_opens_it(
     assert all(one.evidence == ("kernel: EINVAL",) for one in wider), "the kernel saw the call"
 
 
+COMPOSE = """
+services:
+  app:
+    image: {image}
+    read_only: true
+    tmpfs: [/tmp]
+    network_mode: none
+"""
+
+
 @pytest.mark.parametrize(
     "settings",
     [
-        "read_only = true\ntmpfs = ['/tmp']",
-        "user = '1000:1000'\nno_new_privileges = true",
-        "tty = true",
+        "compose = 'compose.yaml'\nservice = 'app'",
+        "image = '{image}'\nuser = '1000:1000'\nno_new_privileges = true",
+        "image = '{image}'\ntty = true",
     ],
 )
 def test_the_container_may_be_strict(scratch: str, tmp_path: Path, cli: Cli, settings: str) -> None:
     """The program gets into a container that is read-only, and is run by whoever the user is."""
+    (tmp_path / "compose.yaml").write_text(COMPOSE.format(image=scratch))
     (tmp_path / "seccomp-synth.toml").write_text(
-        f'[container]\nimage = "{scratch}"\n{settings}\n'
+        f"[container]\n{settings.format(image=scratch)}\n"
         '[[workload]]\nname = "own"\nrun = ["/program"]\n'
     )
     cli("record", "-o", "r.json")
@@ -82,9 +93,7 @@ def test_the_container_may_be_strict(scratch: str, tmp_path: Path, cli: Cli, set
     assert {"unshare", "mount", "bpf", "x86 socketcall"} <= shut
 
 
-@pytest.mark.parametrize(
-    "action", ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"]
-)
+@pytest.mark.parametrize("action", ["SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"])
 def test_a_filter_that_kills_shuts(scratch: str, tmp_path: Path, cli: Cli, action: str) -> None:
     cli("record", scratch, "-o", "r.json", "--", "/program")
     cli("synth", "r.json", "-o", "out")

@@ -220,6 +220,68 @@ def test_validate_passes_and_names_what_is_missing(
     assert "mkdir refused with" in done.stdout
 
 
+SERVER = """
+use IO::Socket::INET;
+$s = IO::Socket::INET->new(LocalAddr => "127.0.0.1", LocalPort => 8000, Listen => 9) or die;
+while ($c = $s->accept) {
+    sysread $c, $b, 999;
+    $fine = defined getpriority(0, 0) ? "fine" : "damaged";
+    print $c "HTTP/1.0 200 OK\\r\\n\\r\\n$fine";
+    close $c;
+}
+"""
+
+PROJECT = """
+[container]
+engine = "podman"
+image = {image}
+network = "none"
+command = ["perl", "-e", {server}]
+[[workload]]
+name = "page"
+get = "http://localhost:8000/"
+[[workload]]
+name = "writes"
+run = "nice >/tmp/result 2>/dev/null; true"
+mode = "exec"
+files = ["/tmp/result"]
+[[workload]]
+name = "odd"
+run = "mkfifo /tmp/fifo; ln -s loop /tmp/loop; truncate -s 1E /tmp/hole 2>/dev/null; true"
+files = ["/tmp/fifo", "/tmp/loop", "/tmp/hole", "/dev/zero", "/proc/kmsg"]
+"""
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_probes_files_attempts_and_repair(inside: Inside, tmp_path: Path, runtime: str) -> None:
+    text = PROJECT.format(image=json.dumps(BASE), server=json.dumps(SERVER))
+    (tmp_path / "seccomp-synth.toml").write_text(text)
+    validate = f"{SYNTH} validate a.json --runtime {runtime} --profile"
+    whole = f"{validate} out/seccomp.json --format json >whole.json"
+    inside(
+        f"{SYNTH} record -o a.json --runtime {runtime} && {SYNTH} synth a.json -o out && {whole}"
+    )
+    found = load(tmp_path / "whole.json")["findings"]
+    assert not [one for one in found if one["severity"] == "error"]
+    shut = {one["subject"].partition("(")[0] for one in found if one["id"] == "SS211"}
+    assert {"unshare", "mount", "bpf"} <= shut
+    (page,) = [run for run in load(tmp_path / "a.json")["runs"] if run["workload"] == "page"]
+    assert page["exit_status"] == 200
+    assert "getpriority" in {use["name"] for use in page["syscalls"]}
+
+    profile = load(tmp_path / "out/seccomp.json")
+    (tmp_path / "out/broken.json").write_text(without(profile, "getpriority"))
+    broken = f"{validate} out/broken.json --no-attempts"
+    done = inside(f"{broken} --format json", status=1)
+    wrong = {one["subject"]: set() for one in json.loads(done.stdout)["findings"]}
+    for one in json.loads(done.stdout)["findings"]:
+        if one["severity"] == "error":
+            wrong[one["subject"]].add(one["id"])
+    assert wrong["page"] == wrong["writes"] == {"SS204", "SS207"}
+    assert not wrong.get("odd")
+    inside(f"{broken} --repair -o new.json && {validate} new.json --no-attempts")
+
+
 def test_a_wedged_runtime_is_ended(inside: Inside, tmp_path: Path) -> None:
     """Podman has the runtime create the first process when it is attached to: that hangs."""
     inside(
