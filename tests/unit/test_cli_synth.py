@@ -169,6 +169,49 @@ def test_a_wider_profile_is_a_no(folder: Path, capsys: pytest.CaptureFixture[str
     assert typed("diff", "out/seccomp.json", "--against", "wide.json") == 0
 
 
+EVERY = "compose,devcontainer,docker,podman,kubernetes"
+
+
+def test_each_file_that_stands_in_the_way_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a link, which is not followed, and as a folder, which nothing can be put in place of."""
+    save(folder / "a.json", builders.recording())
+    words = ("synth", "a.json", "--oci", "--emit", EVERY, "-o", "out")
+    assert typed(*words) == 0
+    out = folder / "out"
+
+    def files() -> dict[Path, str]:
+        return {path: path.read_text() for path in out.rglob("*") if path.is_file()}
+
+    expected = files()
+    assert len(expected) == 12
+    (folder / "mine").write_text("mine")
+    for path in expected:
+        shutil.rmtree(out)
+        path.parent.mkdir(parents=True)
+        path.symlink_to(folder / "mine")
+        capsys.readouterr()
+        assert typed(*words) == 2
+        err = capsys.readouterr().err
+        assert f"{path.relative_to(folder)}: exists already" in err
+        assert "--force" in err
+        assert err.count("\n") == 1
+        assert files() == {path: "mine"}
+        assert typed(*words, "--force") == 0
+        assert files() == expected
+        assert not path.is_symlink()
+        path.unlink()
+        path.mkdir()
+        capsys.readouterr()
+        assert typed(*words, "--force") == 2
+        err = capsys.readouterr().err
+        assert f"{path.relative_to(folder)}: cannot be written" in err
+        assert err.count("\n") == 1
+        assert files().keys() == expected.keys() - {path}, "nothing half written lies about"
+    assert (folder / "mine").read_text() == "mine"
+
+
 PLACES = [
     # devcontainer.json, the compose file, what the snippet says
     (".devcontainer/devcontainer.json", "", "${localWorkspaceFolder}/out dir/seccomp.json"),
