@@ -7,6 +7,7 @@ import datetime
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from synth.cli.container_options import WHERE
 from synth.config import DEFAULT_NAME, Config, ContainerSource, load_config
 from synth.emit.compose import FILE_NAME as COMPOSE
 from synth.emit.compose import compose_override
-from synth.emit.deployment import FOLDER, Deployment
+from synth.emit.deployment import FOLDER, Deployment, Workspace
 from synth.emit.devcontainer import FILE_NAME as DEVCONTAINER
 from synth.emit.devcontainer import devcontainer_snippet
 from synth.emit.kubernetes import POD_NAME, PROFILE_NAME, operator_profile, pod
@@ -72,15 +73,11 @@ def deployment_of(
 ) -> Deployment:
     """Describe what is to be deployed; reads the project's compose files if it has some."""
     source = project.source if project is not None else None
-    kept: tuple[str, ...] = ()
-    files: tuple[Path, ...] = ()
-    base: Path | None = None
-    if source is not None:
-        files, base, name, kept = _from_source(source, service)
-        service = service or name
+    found = _from_source(source, service) if source is not None else _Found()
+    base = found.folder
     subject = sorted(evidence.subjects, key=lambda one: (one.image, one.image_digest))[0]
     return Deployment(
-        service=service or DEFAULT_SERVICE,
+        service=service or found.service or DEFAULT_SERVICE,
         image=subject.image,
         user=subject.user,
         profile=dump_profile(generated.profile),
@@ -88,15 +85,18 @@ def deployment_of(
         cap_add=cap_add,
         no_new_privileges=evidence.no_new_privileges,
         profile_folder=_relative(folder, base) if base is not None else "",
-        kept_options=kept,
-        compose_files=tuple(os.path.relpath(one, base) for one in files),
+        kept_options=found.kept,
+        compose_files=tuple(os.path.relpath(one, base) for one in found.files),
+        compose_folder=os.path.relpath(base) if base is not None else ".",
+        workspace=_workspace(source, found, folder),
     )
 
 
 def emitted(deployment: Deployment, emitters: tuple[str, ...], arch: str) -> dict[str, str]:
     """Return file name -> text of everything that the emitters write, profiles first."""
     texts: dict[str, str] = {}
-    if "compose" in emitters:
+    of_compose = "devcontainer" in emitters and deployment.workspace.of_compose
+    if "compose" in emitters or of_compose:
         texts[deployment.hashed_name] = deployment.profile
         texts[COMPOSE] = compose_override(deployment)
     if "devcontainer" in emitters:
@@ -116,7 +116,7 @@ def remove_outdated(folder: Path, deployment: Deployment, project: Config | None
     source = project.source if project is not None else None
     naming: tuple[Path, ...] = ()
     if source is not None:
-        naming = (source.path, *_from_source(source, deployment.service)[0])
+        naming = (source.path, *_from_source(source, deployment.service).files)
     removed = []
     for path in outdated(folder, deployment.service, naming):
         with contextlib.suppress(OSError):  # it is in nobody's way
@@ -125,21 +125,54 @@ def remove_outdated(folder: Path, deployment: Deployment, project: Config | None
     return removed
 
 
-def _from_source(
-    source: ContainerSource, service: str | None
-) -> tuple[tuple[Path, ...], Path, str, tuple[str, ...]]:
-    """Return the compose files, the folder that paths are relative to, service, kept options."""
+@dataclass(frozen=True)
+class _Found:
+    """What a project's files say.
+
+    ``folder`` is what paths are relative to.  ``named`` are the compose files that a devcontainer
+    is made of, ``files`` those that Compose reads for the first of them.
+    """
+
+    files: tuple[Path, ...] = ()
+    folder: Path | None = None
+    service: str = ""
+    kept: tuple[str, ...] = ()
+    named: tuple[Path, ...] = ()
+
+
+def _from_source(source: ContainerSource, service: str | None) -> _Found:
     path, wanted = source.path, service or source.service
+    named: tuple[Path, ...] = ()
     if source.kind == "devcontainer":
         document = load_devcontainer(path)
         reference = compose_of(document, path)
         if reference is None:
             options = strings(document.get("securityOpt"))
-            return (), project_folder(path), "", _kept(options)
-        path, wanted = reference.files[0], service or reference.service
+            return _Found((), project_folder(path), "", _kept(options))
+        named = reference.files
+        path, wanted = named[0], service or reference.service
     files = read_compose(path)
     name, mapping = service_of(_model(files), wanted or None, str(path))
-    return files.files, files.folder, name, _kept(strings(mapping.get("security_opt")))
+    kept = _kept(strings(mapping.get("security_opt")))
+    return _Found(files.files, files.folder, name, kept, named)
+
+
+def _workspace(source: ContainerSource | None, found: _Found, folder: Path) -> Workspace:
+    """Return what a devcontainer.json calls the files; one that is not there, where most are.
+
+    Without a project that is one for the folder that we run in.
+    """
+    root = project_folder(source.path) if source is not None else Path.cwd()
+    place = root / ".devcontainer"
+    if source is not None and source.kind == "devcontainer":
+        place = Path(os.path.abspath(source.path)).parent
+    files = found.named or found.files or (root / "compose.yaml",)
+    return Workspace(
+        folder=_relative(folder, root),
+        compose_files=tuple(os.path.relpath(one, place) for one in files),
+        override=os.path.relpath(os.path.abspath(folder / COMPOSE), place),
+        of_compose=bool(found.named),
+    )
 
 
 def _model(files: ComposeFiles) -> Mapping[str, Any]:

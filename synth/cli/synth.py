@@ -326,6 +326,9 @@ def _conclude(settings: Settings, made: Made, wishes: Wishes, recordings: Sequen
             settings.note(f"note: {finding.subject}: {finding.message} [{finding.id}]", level=1)
     settings.note(f"wrote {', '.join(sorted(made.texts))} to {folder}")
     if made.deployment.compose_files:
-        settings.note(f"to use it: {compose_command(made.deployment, 'up', '-d')}")
+        command = compose_command(
+            made.deployment, "up", "-d", folder=made.deployment.compose_folder
+        )
+        settings.note(f"to use it: {command}")
     project = () if wishes.config is None else ("--config", wishes.config)
     settings.next("validate", *recordings, "--profile", folder / PROFILE, *project)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
+import posixpath
 import shlex
 from collections.abc import Sequence
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.tag import Tag
 
 from synth.emit.deployment import Deployment
+from synth.emit.yaml import dump_yaml
 
 FILE_NAME = "compose.override.yaml"
 
@@ -46,21 +46,20 @@ def compose_override(deployment: Deployment) -> str:
     settings["security_opt"] = _override(options)
     document = CommentedMap({"services": CommentedMap({deployment.service: settings})})
     document.yaml_set_start_comment(_header(deployment))
-    writer = YAML()
-    writer.width = 4096
-    writer.indent(mapping=2, sequence=4, offset=2)
-    text = io.StringIO()
-    writer.dump(document, text)
-    return text.getvalue()
+    return dump_yaml(document)
 
 
-def compose_command(deployment: Deployment, *following: str) -> str:
-    """Return the command line that uses the override, from the project's folder."""
-    folder = deployment.profile_folder or "FOLDER"
+def compose_command(deployment: Deployment, *following: str, folder: str = ".") -> str:
+    """Return the command line that uses the override.
+
+    ``folder`` is the compose files' own, seen from where the line is typed.
+    """
+    files = [*(deployment.compose_files or ("compose.yaml",))]
+    files.append(f"{deployment.profile_folder or 'FOLDER'}/{FILE_NAME}")
     words = ["docker", "compose"]
-    for file in deployment.compose_files or ("compose.yaml",):
-        words += ["-f", file]
-    words += ["-f", f"{folder.removeprefix('./')}/{FILE_NAME}", *following]
+    for file in files:
+        words += ["-f", posixpath.normpath(posixpath.join(folder, file))]
+    words += following
     line = shlex.join(words)
     return line if deployment.profile_folder else f"SECCOMP_PROFILE_DIR=FOLDER {line}"
 

@@ -12,13 +12,29 @@ FOLDER = "seccomp"
 
 
 @dataclass(frozen=True)
+class Workspace:
+    """What a devcontainer.json calls our files.
+
+    ``folder`` is where they are, relative to what ``${localWorkspaceFolder}`` means.
+    ``compose_files`` are the user's, relative to devcontainer.json, and ``override`` is ours.
+    ``of_compose`` tells that the devcontainer is made of them.
+    """
+
+    folder: str = "."
+    compose_files: tuple[str, ...] = ("../compose.yaml",)
+    override: str = "../compose.override.yaml"
+    of_compose: bool = False
+
+
+@dataclass(frozen=True)
 class Deployment:
     """A profile, a capability list, and the container that they are for.
 
     ``profile`` and ``oci`` are JSON texts.  ``profile_folder`` is where the files are written,
     as it is to be named in a compose or devcontainer file (relative to the project's folder);
     empty if that is not known.  ``kept_options`` are the service's security options that are
-    none of ours.  ``compose_files`` are the user's own, for the command line to type.
+    none of ours.  ``compose_files`` are the user's own, for the command line to type; they are
+    relative to their folder, and ``compose_folder`` is that, seen from where we run.
     """
 
     service: str
@@ -31,6 +47,8 @@ class Deployment:
     profile_folder: str = ""
     kept_options: tuple[str, ...] = ()
     compose_files: tuple[str, ...] = ()
+    compose_folder: str = "."
+    workspace: Workspace = Workspace()
 
     @property
     def hashed_name(self) -> str:

@@ -5,15 +5,14 @@ Only the resolved form is used: a node's runtime reads Docker's gates as if they
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from synth.emit.deployment import Deployment, comment
+from synth.emit.yaml import dump_yaml
 from synth.errors import UsageError
 
 PROFILE_NAME, POD_NAME = "kubernetes-profile.yaml", "kubernetes-pod.yaml"
@@ -50,7 +49,7 @@ def operator_profile(deployment: Deployment) -> str:
             "spec": spec,
         }
     )
-    return comment(_PROFILE_HEADER, "#") + _yaml(document)
+    return comment(_PROFILE_HEADER, "#") + dump_yaml(document)
 
 
 def pod(deployment: Deployment, arch: str) -> str:
@@ -88,7 +87,7 @@ def pod(deployment: Deployment, arch: str) -> str:
     header = _POD_HEADER.format(
         file=f"seccomp/{deployment.oci_name}", name=deployment.oci_name, arch=arch
     )
-    return comment(header, "#") + _yaml(document)
+    return comment(header, "#") + dump_yaml(document)
 
 
 def object_name(text: str) -> str:
@@ -110,12 +109,3 @@ def _rule(rule: dict[str, Any]) -> CommentedMap:
                 fix="leave kubernetes out of --emit",
             )
     return result
-
-
-def _yaml(document: CommentedMap) -> str:
-    writer = YAML()
-    writer.width = 4096
-    writer.indent(mapping=2, sequence=4, offset=2)
-    text = io.StringIO()
-    writer.dump(document, text)
-    return text.getvalue()

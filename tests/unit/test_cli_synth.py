@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from synth.model import CapabilityUse, Health, Recording
+from synth.project.jsonc import parse_jsonc
 from synth.recording import dump_recording
 from tests import builders
 from tests.command import typed
@@ -165,6 +167,91 @@ def test_a_wider_profile_is_a_no(folder: Path, capsys: pytest.CaptureFixture[str
     assert "bpf" in capsys.readouterr().out
     assert typed("diff", "wide.json", "--against", "out/seccomp.json") == 1
     assert typed("diff", "out/seccomp.json", "--against", "wide.json") == 0
+
+
+EVERY = "compose,devcontainer,docker,podman,kubernetes"
+
+
+def test_each_file_that_stands_in_the_way_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a link, which is not followed, and as a folder, which nothing can be put in place of."""
+    save(folder / "a.json", builders.recording())
+    words = ("synth", "a.json", "--oci", "--emit", EVERY, "-o", "out")
+    assert typed(*words) == 0
+    out = folder / "out"
+
+    def files() -> dict[Path, str]:
+        return {path: path.read_text() for path in out.rglob("*") if path.is_file()}
+
+    expected = files()
+    assert len(expected) == 12
+    (folder / "mine").write_text("mine")
+    for path in expected:
+        shutil.rmtree(out)
+        path.parent.mkdir(parents=True)
+        path.symlink_to(folder / "mine")
+        capsys.readouterr()
+        assert typed(*words) == 2
+        err = capsys.readouterr().err
+        assert f"{path.relative_to(folder)}: exists already" in err
+        assert "--force" in err
+        assert err.count("\n") == 1
+        assert files() == {path: "mine"}
+        assert typed(*words, "--force") == 0
+        assert files() == expected
+        assert not path.is_symlink()
+        path.unlink()
+        path.mkdir()
+        capsys.readouterr()
+        assert typed(*words, "--force") == 2
+        err = capsys.readouterr().err
+        assert f"{path.relative_to(folder)}: cannot be written" in err
+        assert err.count("\n") == 1
+        assert files().keys() == expected.keys() - {path}, "nothing half written lies about"
+    assert (folder / "mine").read_text() == "mine"
+
+
+PLACES = [
+    # devcontainer.json, the compose file, what the snippet says
+    (".devcontainer/devcontainer.json", "", "${localWorkspaceFolder}/out dir/seccomp.json"),
+    (".devcontainer.json", "", "${localWorkspaceFolder}/out dir/seccomp.json"),
+    (".devcontainer/a/devcontainer.json", "", "${localWorkspaceFolder}/out dir/seccomp.json"),
+    (".devcontainer/devcontainer.json", ".devcontainer/c.yml", "c.yml ../out dir/{override}"),
+    (".devcontainer/devcontainer.json", "compose.yaml", "../compose.yaml ../out dir/{override}"),
+    (".devcontainer.json", "compose.yaml", "compose.yaml out dir/{override}"),
+    (".devcontainer/a/devcontainer.json", "c.yml", "../../c.yml ../../out dir/{override}"),
+]
+
+
+@pytest.mark.parametrize(("place", "compose", "said"), PLACES)
+def test_the_snippet_fits_where_the_devcontainer_is(
+    folder: Path, place: str, compose: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document: dict[str, object] = {"image": "debian"}
+    if compose:
+        (folder / compose).write_text('{"name": "x", "services": {"dev": {"image": "debian"}}}')
+        named = os.path.relpath(folder / compose, path.parent)
+        document = {"dockerComposeFile": [named], "service": "dev"}
+    path.write_text(json.dumps(document))
+    (folder / "seccomp-synth.toml").write_text(
+        f'container = {{devcontainer = "{place}"}}\n[[workload]]\nname = "x"\nrun = ["true"]\n'
+    )
+    save(folder / "a.json", builders.recording())
+    assert typed("synth", "a.json", "-o", "out dir", "--emit", "devcontainer") == 0
+    snippet = parse_jsonc((folder / "out dir/devcontainer.snippet.jsonc").read_bytes(), where="x")
+    assert isinstance(snippet, dict)
+    if not compose:
+        assert snippet["securityOpt"][0] == f"seccomp={said}"
+        return
+    said = said.format(override="compose.override.yaml")
+    assert snippet.keys() == {"dockerComposeFile"}, "others would go before the override"
+    assert " ".join(snippet["dockerComposeFile"]) == said
+    assert all((path.parent / one).is_file() for one in snippet["dockerComposeFile"])
+    line = f"docker compose -f {compose} -f 'out dir/compose.override.yaml' up -d\n"
+    assert line in capsys.readouterr().err, "the line is for the folder that we are in"
 
 
 def hashed(folder: Path) -> set[str]:

@@ -15,11 +15,12 @@ from ruamel.yaml import YAML
 from synth.baseline import load_baseline
 from synth.document import check_document
 from synth.emit.compose import compose_override
-from synth.emit.deployment import Deployment
+from synth.emit.deployment import Deployment, Workspace
 from synth.emit.devcontainer import devcontainer_snippet
 from synth.emit.kubernetes import operator_profile, pod
 from synth.emit.provenance import SCHEMA, SCHEMA_VERSIONS, dump_provenance
 from synth.emit.run import run_script
+from synth.emit.yaml import dump_yaml
 from synth.errors import UsageError
 from synth.model import Finding, Target
 from synth.oci import to_oci
@@ -89,6 +90,25 @@ def test_a_service_may_have_any_name(service: str) -> None:
     assert re.fullmatch(r"seccomp/[A-Za-z0-9._-]+\.json", made.hashed_name)
 
 
+WORDS = ["no", "On", "y", "~", "null", ".5", ".inf", "1_000", "017", "0x1f", "12:30", "2001-01-01"]
+
+
+@pytest.mark.parametrize(
+    "word", [*WORDS, "=", "<<", "", "a: b", "# x", "é", "a\x85b", "\u2028", "a\nb"]
+)
+@pytest.mark.parametrize("version", [(1, 1), (1, 2)])
+def test_both_versions_of_yaml_read_the_same_text(word: str, version: tuple[int, int]) -> None:
+    """Kubernetes reads 1.1, where a pod named ``no`` has no name."""
+    reader = YAML(typ="safe", pure=True)
+    reader.version = version
+    assert reader.load(dump_yaml({word: [word], "key": word})) == {word: [word], "key": word}
+    made = deployment(service=word, image=word)
+    document = reader.load(pod(made, "x86_64"))
+    assert re.fullmatch("[a-z0-9-]+", document["metadata"]["name"])
+    assert document["spec"]["containers"][0]["image"] == word or not word
+    assert compose_override(made).count("!override") == 4
+
+
 @pytest.mark.parametrize("engine", ["docker", "podman"])
 def test_the_script_is_one_that_a_shell_runs(engine: str, tmp_path: Path) -> None:
     folder = tmp_path / "a folder"
@@ -113,7 +133,7 @@ def test_the_script_is_one_that_a_shell_runs(engine: str, tmp_path: Path) -> Non
 
 
 def test_the_devcontainer_snippet_is_what_devcontainers_read() -> None:
-    text = devcontainer_snippet(deployment(profile_folder="./out"))
+    text = devcontainer_snippet(deployment(workspace=Workspace("./out")))
     document = parse_jsonc(text.encode(), where="x")
     assert document == {
         "privileged": False,
