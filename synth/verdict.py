@@ -129,7 +129,13 @@ def _left_out(recording: Recording, replay: Replay, names: Sequence[str]) -> lis
         return []
     wanted = {work.name for work in recording.workloads if work.mode not in ("main", "join")}
     return [
-        Finding(MISSING, "error", name, "was recorded and not replayed", fix="validate again")
+        Finding(
+            MISSING,
+            "error",
+            name,
+            "was recorded and not replayed: its container did not come so far",
+            fix="see what is said of main, the container's own process",
+        )
         for name in sorted(wanted - set(names))
     ]
 

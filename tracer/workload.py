@@ -247,19 +247,26 @@ def run_exec(
         ending.message = str(getattr(error, "explanation", None) or error)
         return ending
     pump = Pump(stream, ending, output)
-    state = engine.exec_state(exec_id)
-    while state.running:
-        pump.join(POLL_S)
-        tick()
-        if time.monotonic() - began > workload.timeout_s:
-            ending.outcome = "timeout"
-            _kill_tree(state.pid)
-            break
+    exit_status = -1
+    try:
         state = engine.exec_state(exec_id)
+        while state.running:
+            pump.join(POLL_S)
+            tick()
+            if time.monotonic() - began > workload.timeout_s:
+                ending.outcome = "timeout"
+                _kill_tree(state.pid)
+                break
+            state = engine.exec_state(exec_id)
+        exit_status = state.exit_status
+    except (HostError, docker.errors.DockerException) as error:
+        # an engine that loses one command, or hangs over it, may still run the next
+        ending.outcome = "failed"
+        ending.message = str(getattr(error, "explanation", None) or error)
     # a daemon that the workload left behind may hold the stream open for ever
     pump.join(GRACE_S if ending.outcome == "ok" else 1)
     ending.duration_ms = round((time.monotonic() - began) * 1000, 1)
-    return _judge(ending, workload, state.exit_status, pump)
+    return _judge(ending, workload, exit_status, pump)
 
 
 def _judge(ending: Ending, workload: Workload, exit_status: int, pump: Pump) -> Ending:
