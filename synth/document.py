@@ -25,6 +25,10 @@ WIDTH = 140
 SHOWN = 60
 """Characters of foreign text that an error message repeats at most."""
 
+OURS = "seccomp-synth"
+"""What the name of each of our formats begins with."""
+
+_NAME = re.compile(r"[a-z]{1,20}", re.ASCII)
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})", re.ASCII)
 
 
@@ -40,9 +44,7 @@ def check_document(
     """
     name = schema.partition("/")[2]
     if not isinstance(document, dict) or document.get("schema") != schema:
-        raise DataError(
-            f"not a {name}", where=where, slug="wrong-schema", fix=f"name a {name} file"
-        )
+        raise _other_kind(document, name, where)
     version = _check_version(document.get("schema_version"), name, versions, where)
     file = f"{name}-{version}.json"
     if certainly_valid(document, file):
@@ -52,6 +54,29 @@ def check_document(
         raise bad_document(f"{_place(error)}: {_explain(error)}", where)
     _check_text(document, where)
     return document
+
+
+def kind_of(document: object) -> str:
+    """Return which of our formats (``recording``), or ``profile``; empty for anything else."""
+    if not isinstance(document, dict):
+        return ""
+    schema = document.get("schema")
+    if isinstance(schema, str) and schema.startswith(f"{OURS}/"):
+        name = schema.partition("/")[2]
+        return name if _NAME.fullmatch(name) else ""
+    return "profile" if "defaultAction" in document else ""
+
+
+def refuse_ours(document: object, where: str) -> None:
+    """Raise ``DataError`` if what shall be a profile is a file of ours of another kind."""
+    if kind_of(document) not in ("", "profile"):
+        raise _other_kind(document, "profile", where)
+
+
+def _other_kind(document: object, wanted: str, where: str) -> DataError:
+    found = kind_of(document)
+    what = f"a file of the kind '{found}', not a {wanted}" if found else f"not a {wanted}"
+    return DataError(what, where=where, slug="wrong-schema", fix=f"name a {wanted} file")
 
 
 def bad_document(what: str, where: str) -> DataError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from synth.document import check_document, compact_json
@@ -14,6 +15,9 @@ SCHEMA_VERSION = "1.0.0"
 # Versions:
 # 1.0.0: first
 
+SHOWN = 6
+"""Lines that findings of one kind on one subject take on a screen at most."""
+
 
 def dump_findings(findings: Iterable[Finding]) -> str:
     """Return findings as JSON, sorted; equal findings give equal bytes."""
@@ -24,6 +28,22 @@ def dump_findings(findings: Iterable[Finding]) -> str:
             "findings": [asdict(one) for one in sorted(findings)],
         }
     )
+
+
+def shortened(findings: Sequence[Finding], limit: int = SHOWN) -> list[Finding]:
+    """Return findings for a screen: of many of one kind on one subject a few, and a count."""
+    total = Counter((one.id, one.subject) for one in findings)
+    seen: Counter[tuple[str, str]] = Counter()
+    result = []
+    for one in findings:
+        kind = (one.id, one.subject)
+        seen[kind] += 1
+        if total[kind] <= limit or seen[kind] < limit:
+            result.append(one)
+        elif seen[kind] == limit:
+            rest = total[kind] - limit + 1
+            result.append(Finding(one.id, one.severity, one.subject, f"{rest} more; -v shows them"))
+    return result
 
 
 def fit_for_print(finding: Finding) -> Finding:

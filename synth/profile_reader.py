@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from synth import profile_format as words
 from synth.conditions import ARGUMENTS, MAX_VALUE, OPERATORS
+from synth.document import refuse_ours
 from synth.model import Comparison, Gate, Profile, Rule
 from synth.profile_problems import Problem, nearest, show
 from synth.profile_rules import check_rules, parse_kernel
@@ -29,6 +30,7 @@ def parse_profile(document: object, *, where: str, dialect: str = "docker") -> P
     ``where`` is the file's name for messages; ``dialect`` is ``auto`` or one of
     ``profile_format.DIALECTS``.  Raises ``DataError`` that names the place.
     """
+    refuse_ours(document, where)
     if dialect == "auto":
         dialect = words.detect_dialect(document)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -27,10 +28,11 @@ from synth.cli.reporting import (
     write_outputs,
 )
 from synth.config import DEFAULT_NAME, capability_names
+from synth.document import kind_of
 from synth.drift import Committed, Drift, drift
-from synth.errors import ExitCode, UsageError
+from synth.errors import ExitCode, SeccompSynthError, UsageError
 from synth.evidence import require_usable
-from synth.files import require_writable, write_atomic
+from synth.files import load_json, require_writable, write_atomic
 from synth.model import Recording
 from synth.profile import dump_profile
 from synth.recording import dump_recording
@@ -138,9 +140,10 @@ def check(
     paths = _recordings(recordings, image, command)
     target = new_path or profile_path.with_name(f"{profile_path.stem}.new.json")
     _refuse_committed(target, profile_path)
-    for path in (target, save_recording):
-        if path is not None:
-            require_writable(path, force=force)
+    update = Update(target, force or (new_path is None and _is_profile(target)))
+    require_writable(target, force=update.force)
+    if save_recording is not None:
+        require_writable(save_recording, force=force)
     wanted = wanted_outputs(settings, outputs, force=force)
     project = project_of(config)
     committed_recordings = load_recordings(against)
@@ -192,7 +195,10 @@ def check(
         settings.answer(summary(report))
     if not result.inside:
         granted = capabilities_path or profile_path.parent / "capabilities.json"
-        _write_update(settings, result, target, profile_path, granted, force=force)
+        _write_update(settings, result, update, granted)
+        made_from = (*against, *(paths or filter(None, (save_recording,))))
+        _say_how_to_take_over(settings, profile_path.parent, made_from)
+        settings.next("diff", target, "--against", profile_path)
     return int(ExitCode.ANSWER_IS_NO if fails(report, fail_on) else ExitCode.OK)
 
 
@@ -203,6 +209,21 @@ def _recordings(
     if not recordings:
         return ()
     return (*recordings, *(Path(word) for word in (image, *command) if word is not None))
+
+
+class Update(NamedTuple):
+    """Where the updated profile goes, and whether it may replace a file."""
+
+    target: Path
+    force: bool
+
+
+def _is_profile(path: Path) -> bool:
+    """Tell whether a profile is there, as an earlier check leaves one at the usual name."""
+    try:
+        return kind_of(load_json(path)) == "profile"
+    except SeccompSynthError:
+        return False
 
 
 def _refuse_committed(target: Path, profile_path: Path) -> None:
@@ -254,15 +275,25 @@ def _with_drift(inputs: Inputs, loaded: Sequence[tuple[str, Recording]], result:
     )
 
 
-def _write_update(
-    settings: Settings, result: Drift, target: Path, committed: Path, granted: Path, *, force: bool
-) -> None:
+def _write_update(settings: Settings, result: Drift, update: Update, granted: Path) -> None:
     """Write the updated profile, and the capability list if that has changed."""
+    target, force = update.target, update.force
     write_atomic(target, dump_profile(result.updated.profile), force=force)
     written = [str(target)]
     if result.new_capabilities:
         beside = target.with_name(f"{granted.stem}.new.json")
         write_atomic(beside, dump_capabilities(result.capabilities), force=force)
         written.append(str(beside))
-    settings.note(f"wrote {', '.join(written)}: look at it, then put it in place of the old one")
-    settings.next("diff", target, "--against", committed)
+    settings.note(f"wrote {', '.join(written)}: what was committed, and what is needed now")
+
+
+def _say_how_to_take_over(settings: Settings, folder: Path, recordings: Sequence[Path]) -> None:
+    """Name the command that makes all files anew: a profile alone leaves the others behind."""
+    if recordings:
+        line = ("seccomp-synth", "synth", *map(str, recordings), "-o", str(folder), "--force")
+        settings.note(f"to take it over: {shlex.join(line)}")
+    else:
+        settings.note(
+            f"to take it over: record again, then synth -o {folder} --force, which makes what "
+            "stands beside the profile as well"
+        )

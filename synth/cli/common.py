@@ -95,6 +95,9 @@ def run_command(main: Callable[[], object], settings: Settings | None = None) ->
         return int(error.exit_code)
     except click.exceptions.Exit as stop:
         return stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return int(ExitCode.USAGE)
     except click.ClickException as error:
         hint = f" [{usage_hint(error)}]" if usage_hint(error) else ""
         _complain(f"{error.format_message()}{hint}", settings)

@@ -56,12 +56,15 @@ def _checks() -> Iterator[Check]:
         yield Check("system", MISSING, platform.system(), "record on a Linux host")
         return
     yield Check("kernel", OK, f"{platform.release()} ({platform.machine()})")
-    yield _attempt("root", _root)
+    root = _attempt("root", _root)
+    yield root
     yield _attempt("type information (BTF)", _btf)
     yield _attempt("bcc", _bcc)
-    yield from _probes()
+    if root.state == OK:  # without, they say no more than that
+        yield from _probes()
     yield _attempt("cgroups", _cgroups)
     yield from _engine()
+    yield _compose()
 
 
 def _attempt(name: str, ask: Callable[[], str]) -> Check:
@@ -96,6 +99,20 @@ def _cgroups() -> str:
     from tracer.probes import cgroup_layout
 
     return cgroup_layout()
+
+
+def _compose() -> Check:
+    """Say who merges compose files."""
+    from tracer.compose import has_compose
+
+    if has_compose(os.environ):
+        return Check("compose", OK, "docker compose")
+    return Check(
+        "compose",
+        LIMITED,
+        "no docker compose: files without include and extends are read all the same",
+        "to run a service under an override: Compose 2.24.4 or later (docker-compose-plugin)",
+    )
 
 
 def _probes() -> Iterator[Check]:

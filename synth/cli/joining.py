@@ -88,6 +88,7 @@ def record_container(
         finally:
             progress.close()
             engine.close()
+        recording = with_baseline(recording)
         save(recording)
     return recording
 

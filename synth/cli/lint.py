@@ -9,6 +9,7 @@ import click
 
 from synth.cli.common import Settings, clean, pass_settings
 from synth.config import capability_names
+from synth.document import refuse_ours
 from synth.errors import ExitCode
 from synth.files import dump_json
 from synth.lint import Checked, lint
@@ -66,9 +67,9 @@ def lint_command(
     """
     typed = frozenset(capability_names(cap_add, "--cap-add"))
     granted = frozenset(CAPABILITIES) if "ALL" in typed else DOCKER_DEFAULT_CAPABILITIES | typed
-    checked = lint(
-        read_located(profile), dialect=dialect, engines=engines, capabilities=granted, quiet=quiet
-    )
+    located = read_located(profile)
+    refuse_ours(located.value, str(profile))
+    checked = lint(located, dialect=dialect, engines=engines, capabilities=granted, quiet=quiet)
     if form == "json":
         click.echo(clean(as_json(profile, checked)), nl=False)
     else:

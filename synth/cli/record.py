@@ -202,7 +202,10 @@ def _conclude(settings: Settings, recording: Recording, path: Path) -> int:
         return int(ExitCode.INTERRUPTED)
     failed = sorted({run.workload for run in recording.runs if run.outcome != "ok"})
     if failed:
-        settings.warn(f"failed while recording: {', '.join(failed)} [workload-failed]")
+        settings.warn(
+            f"failed while recording: {', '.join(failed)}; mend it or take it out, and record "
+            "again [workload-failed]"
+        )
         return int(ExitCode.WORKLOAD_FAILED)
     if not recording.health.ok:
         return int(ExitCode.BAD_DATA)

@@ -83,6 +83,19 @@ class Harness:
     def __init__(self, engine: Engine, settings: Settings, progress: Progress) -> None:
         self._engine, self._settings, self._progress = engine, settings, progress
 
+    def warn_of_another_image(self, case: Case) -> None:
+        """Say that a name stands for another image by now: what is replayed is the recorded one."""
+        subject = case.recording.subject
+        try:
+            now = self._engine.image(subject.image, pull=False)
+        except UsageError:
+            return  # taken away; the recorded one is looked for by its digest
+        if now.digest != subject.image_digest:
+            self._settings.warn(
+                f"{subject.image} is another image than the one recorded, which is replayed here; "
+                "whether the new one fits: seccomp-synth check"
+            )
+
     def replay(self, case: Case, trial: Trial) -> Replay:
         """Run the case's workloads in both worlds."""
         from tracer.replay import replay

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +42,8 @@ from synth.files import write_all
 from synth.fitting import fitting
 from synth.model import Finding, Recording
 from synth.recording import load_recording
+from synth.resolve import resolve
+from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES
 from synth.wanted import Tightness
 
 CAPABILITIES = "capabilities.json"
@@ -305,13 +307,16 @@ def _saturation(settings: Settings, recordings: list[Recording]) -> None:
 def _conclude(settings: Settings, made: Made, wishes: Wishes, recordings: Sequence[Path]) -> None:
     folder = wishes.folder
     generated = made.excepted.generated
-    difference = compare(
-        generated.resolved, generated.baseline, arch=generated.resolved.target.arch
-    )
+    target = generated.resolved.target
+    # counted as by `diff`: what Docker's capabilities open is taken away with them
+    whole = replace(target, capabilities=target.capabilities | DOCKER_DEFAULT_CAPABILITIES)
+    usual = resolve(made.baseline.profile, whole)
+    difference = compare(generated.resolved, usual, arch=target.arch)
+    beyond = compare(generated.resolved, generated.baseline, arch=target.arch)
     settings.note(
         f"{len(generated.decisions)} syscalls allowed; of {made.baseline.name}: "
         f"{len(difference.removed)} removed, {len(difference.narrowed)} narrowed, "
-        f"{len(difference.widened)} widened"
+        f"{len(beyond.widened)} widened"
     )
     if made.excepted.widened:
         settings.warn(f"widened by exceptions: {', '.join(made.excepted.widened)}")

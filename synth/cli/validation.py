@@ -21,7 +21,7 @@ from synth.config import DEFAULT_NAME, capability_names, load_config
 from synth.errors import ExitCode, HostError, UsageError
 from synth.evidence import require_usable
 from synth.files import require_writable, write_atomic
-from synth.findings import dump_findings
+from synth.findings import dump_findings, shortened
 from synth.model import Finding, Profile, Recording
 from synth.profile import load_profile
 from synth.recording import load_recording
@@ -103,6 +103,8 @@ def carry_out(settings: Settings, request: Request) -> int:
     given = _given(request)
     cases = [prepare(one, given, settings, choice.name) for one in loaded]
     with harness(settings, choice, quiet=bool(request.asked)) as live:
+        for case in cases:
+            live.warn_of_another_image(case)
         if named is None:
             return cross_live(settings, live, cases, _table(request))
         if request.repair and request.output is not None:
@@ -233,11 +235,15 @@ def _answer(settings: Settings, request: Request, answers: _Answers) -> int:
     if request.form == "json":
         findings = [one for _, verdict in judged for one in verdict.findings]
         click.echo(dump_findings(findings), nl=False)
+    profile = request.profile_path
     if not all(verdict.ok for _, verdict in judged):
+        if whole and profile is not None and any(verdict.denials for _, verdict in judged):
+            fresh = profile.with_name(f"{profile.stem}.repaired.json")
+            repair = ("--profile", profile, "--repair", "-o", fresh)
+            settings.next("validate", *request.recordings, *repair, root=True)
         return int(ExitCode.ANSWER_IS_NO)
     if not whole:
         return int(ExitCode.OK)
-    profile = request.profile_path
     if request.output is None or request.asked:
         settings.next("diff", profile)
     else:
@@ -268,9 +274,9 @@ def _print(settings: Settings, path: Path, verdict: Verdict, *, whole: bool) -> 
     print_attempts(verdict.findings)
     shown = ("error", "warning", "note") if settings.verbosity > 0 else ("error", "warning")
     for severity in shown:
-        for finding in verdict.findings:
-            if finding.severity == severity:
-                click.echo(clean(_line(finding)))
+        found = [one for one in verdict.findings if one.severity == severity]
+        for finding in found if settings.verbosity > 0 else shortened(found):
+            click.echo(clean(_line(finding)))
     notes = sum(finding.severity == "note" for finding in verdict.findings)
     if notes and settings.verbosity == 0:
         settings.note(f"{notes} notes; -v shows them")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import signal
 import subprocess
 import time
@@ -138,3 +140,19 @@ def test_what_cannot_be_joined(cli: Cli, api: docker.DockerClient, busy: Contain
     assert "bad-option" in cli("record", "--container", "busy", "--for", "soon", status=2).stderr
     assert "bad-option" in cli("record", BASE, "--container", "busy", status=2).stderr
     assert "bad-option" in cli("record", BASE, "--for", "3s", status=2).stderr
+
+
+def test_under_a_profile_of_ones_own_the_next_command_names_the_default(
+    cli: Cli, tmp_path: Path, api: docker.DockerClient
+) -> None:
+    profile = json.dumps({"defaultAction": "SCMP_ACT_ALLOW"})
+    box = api.containers.run(
+        BASE, LOOP, detach=True, name="lax", security_opt=[f"seccomp={profile}"]
+    )
+    try:
+        done = cli("record", "--container", "lax", "--for", "2s")
+    finally:
+        box.remove(force=True)
+    (line,) = (one for one in done.stderr.splitlines() if one.startswith("next: "))
+    cli(*shlex.split(line.removeprefix("next: seccomp-synth ")))
+    assert (tmp_path / "out" / "seccomp.json").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,28 @@ def test_an_update_that_is_there_is_not_written_over(folder: Path) -> None:
     assert (folder / "out/seccomp.new.json").read_text() == "mine"
     assert typed(*CHECK, "--recording", "new.json", "-o", "elsewhere.json") == 1
     assert (folder / "elsewhere.json").exists()
+
+
+def test_the_update_of_an_earlier_check_is_replaced(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(*CHECK, "--recording", "new.json") == 1
+    first = (folder / "out/seccomp.new.json").read_bytes()
+    (folder / "newer.json").write_text(dump_recording(more(load_recording(SAMPLE), "vmsplice")))
+    assert typed(*CHECK, "--recording", "newer.json") == 1
+    assert (folder / "out/seccomp.new.json").read_bytes() != first
+    assert typed(*CHECK, "-o", "out/seccomp.new.json", "--recording", "new.json") == 2, "typed"
+
+
+def test_how_to_take_an_update_over_can_be_typed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check = ("check", "--profile", "out/seccomp.json", "--against", "old.json")
+    assert typed(*check, "--recording", "new.json") == 1
+    said = capsys.readouterr().err
+    line = next(one for one in said.splitlines() if one.startswith("to take it over: "))
+    assert typed(*shlex.split(line)[5:]) == 0
+    assert typed(*check, "--recording", "new.json") == 0
 
 
 def test_committed_recordings_keep_what_they_need(folder: Path) -> None:

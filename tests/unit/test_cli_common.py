@@ -103,6 +103,11 @@ def test_a_typo_is_answered_with_the_nearest_command(capsys: pytest.CaptureFixtu
     assert "did you mean 'record'?" in capsys.readouterr().err
 
 
+def test_without_a_command_help_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(lambda: cli.main([], standalone_mode=False)) == 2
+    assert "\nCommands:\n  init " in capsys.readouterr().err
+
+
 def test_a_wrong_option_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["record", "--nope"])

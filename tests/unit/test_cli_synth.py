@@ -31,6 +31,20 @@ def save(path: Path, recording: Recording) -> Path:
     return path
 
 
+def test_removed_calls_are_counted_as_diff_counts_them(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(folder / "a.json", builders.recording())
+    assert typed("synth", "a.json", "-o", "out/") == 0
+    said = re.search(r"(\d+) removed, (\d+) narrowed", capsys.readouterr().err)
+    assert said is not None
+    assert typed("diff", "out/seccomp.json", "--format", "json") == 0
+    counted_all = json.loads(capsys.readouterr().out)
+    counted = counted_all["summary"]
+    assert "chroot" in json.dumps(counted_all["findings"]), "the default needs a capability for it"
+    assert [int(one) for one in said.groups()] == [counted["removed"], counted["narrowed"]]
+
+
 def test_all_four_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(folder / "a.json", builders.recording())
     assert typed("synth", "a.json", "-o", "out/") == 0

@@ -11,7 +11,9 @@ import pytest
 from synth.errors import DataError, SeccompSynthError, UsageError
 from synth.model import Comparison, Gate, Profile, Rule
 from synth.profile import dump_profile, load_profile, parse_profile
+from synth.recording import load_recording
 from synth.syscalls import syscall_names
+from tests.command import typed
 
 REPO = Path(__file__).resolve().parents[2]
 UPSTREAM = REPO.parent / "shared" / "upstream"
@@ -392,3 +394,20 @@ PODMAN = UPSTREAM / "containers-common-0.50.1.json"
 def test_podmans_own_profile_is_refused_by_name() -> None:
     with pytest.raises(DataError, match="Podman's dialect"):
         load_profile(PODMAN)
+
+
+@pytest.mark.parametrize("kind", ["recording", "replay", "provenance", "capabilities"])
+def test_a_file_of_ours_of_another_kind_is_named(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({"schema": f"seccomp-synth/{kind}"}))
+    with pytest.raises(DataError, match=f"the kind '{kind}', not a profile") as caught:
+        load_profile(path)
+    assert caught.value.slug == "wrong-schema"
+    assert typed("lint", str(path)) == 4
+
+
+def test_a_profile_given_as_a_recording_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(profile()))
+    with pytest.raises(DataError, match="the kind 'profile', not a recording"):
+        load_recording(path)
