@@ -146,6 +146,9 @@ class Live:
     def __init__(self, made: Replay, ending: BaseException | None = None) -> None:
         self._made, self._ending, self.tried = made, ending, 0
 
+    def warn_of_another_image(self, _case: object) -> None:
+        """There is no engine that could say."""
+
     def replay(self, _case: object, _trial: object) -> Replay:
         return self._made
 
