@@ -20,6 +20,7 @@ from synth.errors import ExitCode, UsageError
 from synth.files import require_writable, write_atomic
 from synth.model import Recording, Workload
 from synth.recording import dump_recording
+from synth.text import many
 
 
 @click.command()
@@ -188,7 +189,7 @@ def _conclude(settings: Settings, recording: Recording, path: Path) -> int:
     capabilities = {use.name for run in recording.runs for use in run.capabilities}
     denied = {denial.name for run in recording.runs for denial in run.denials}
     settings.note(
-        f"wrote {path}: {len(recording.runs)} runs, {len(names)} syscalls, "
+        f"wrote {path}: {many(len(recording.runs), 'run')}, {many(len(names), 'syscall')}, "
         f"{len(capabilities)} capabilities, {len(denied)} syscalls refused by the default profile"
     )
     for problem in recording.health.problems:

@@ -22,7 +22,7 @@ from synth.model import Finding, Profile, Run, Target
 from synth.profile import dump_profile
 from synth.repair import Limit, Refused, Repaired, Trial, difference, repair, repair_findings
 from synth.syscalls import DOCKER_DEFAULT_CAPABILITIES
-from synth.text import printable
+from synth.text import many, printable
 from synth.verdict import Verdict, judge
 
 GRANTED = "SS810"
@@ -175,4 +175,4 @@ def _print(findings: Sequence[Finding], done: Repaired, plan: RepairPlan) -> Non
     for one in sorted(findings, key=lambda one: one.severity):
         click.echo(clean(f"{one.severity}[{one.id}] {one.subject}: {one.message}"))
     answer = "repaired" if done.ok else "NOT repaired"
-    click.echo(f"{answer}: {len(done.added)} additions in {done.trials} trials")
+    click.echo(f"{answer}: {many(len(done.added), 'addition')} in {many(done.trials, 'trial')}")
