@@ -19,6 +19,7 @@ from synth.model import Container, Subject, Workload
 from synth.project.compose import merge_compose, read_compose, service_of
 from synth.project.described import Described
 from synth.project.devcontainer import (
+    KEEP_ALIVE,
     compose_of,
     describe_devcontainer,
     find_devcontainer,
@@ -205,7 +206,7 @@ def describe(source: ContainerSource, settings: Settings) -> Described:
         user=reference.user or found.container.user,
         workdir=reference.workdir or found.container.workdir,
         # the editor's tools keep such a container alive in place of its own command
-        command=Container(image="").command,
+        command=KEEP_ALIVE,
         entrypoint=(),
     )
     return replace(found, container=container)
@@ -242,7 +243,8 @@ def settle(described: Described, config: Config, engine: Engine, settings: Setti
     command = container.command
     if "command" not in config.changed and command and described.container.command == command:
         entrypoint = container.entrypoint or found.entrypoint
-        overridden = command == Container(image="").command  # replaces the entry point as well
+        # replaces the entry point as well
+        overridden = command in (Container(image="").command, KEEP_ALIVE)
         command = command if overridden else (*entrypoint, *command)
     elif not command:
         command = container.entrypoint

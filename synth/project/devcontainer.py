@@ -74,6 +74,9 @@ _LIFECYCLE = (
     "postStartCommand",
     "postAttachCommand",
 )
+KEEP_ALIVE = ("/bin/sh", "-c", 'trap "exit 0" TERM; while sleep 1 & wait $!; do :; done')
+"""What the editor's tools start in place of the image's own command; its calls are used too."""
+
 _VARIABLE = re.compile(r"\$\{([^{}]{1,200})\}")
 # the options of `docker run` that runArgs may hold and that we repeat
 _TAKES_VALUE = {"--cap-add", "--cap-drop", "--security-opt", "--user", "-u", "--network", "--tmpfs"}
@@ -181,6 +184,7 @@ def describe_devcontainer(
         cap_drop=capability_names(run_args.dropped, where),
         environment=_environment(document, values, where),
         mounts=_mounts(document, values, folder, warnings),
+        command=KEEP_ALIVE,
         init=flag(document.get("init")) or run_args.init,
         tmpfs=tuple(sorted(run_args.tmpfs)),
     )

@@ -9,10 +9,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from synth.baseline import load_baseline
+from synth.baseline import available, load_baseline
 from synth.document import check_document
 from synth.emit.compose import compose_override
 from synth.emit.deployment import Deployment, Workspace
@@ -171,6 +172,65 @@ def test_the_operators_profile_has_what_its_schema_has() -> None:
     large = {**rules[2], "args": [{"index": 0, "value": 2**63, "op": "SCMP_CMP_EQ"}]}
     with pytest.raises(UsageError, match="cannot store"):
         operator_profile(deployment(oci=json.dumps({**profile, "syscalls": [large]})))
+
+
+ACTIONS = ["KILL", "KILL_PROCESS", "KILL_THREAD", "TRAP", "ERRNO", "TRACE", "ALLOW", "LOG"]
+OPERATORS = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"]
+FLAGS = ["TSYNC", "LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV"]
+ARCHES = ["X86_64", "X86", "X32", "AARCH64", "ARM"]
+NUMBER = {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}
+ARGUMENT = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["index", "op"],
+    "properties": {
+        "index": {"type": "integer", "minimum": 0, "maximum": 5},
+        "op": {"enum": [f"SCMP_CMP_{one}" for one in OPERATORS]},
+        "value": NUMBER,
+        "valueTwo": NUMBER,
+    },
+}
+SYSCALL = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["names", "action"],
+    "properties": {
+        "names": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"type": "string"}},
+        "action": {"enum": [f"SCMP_ACT_{one}" for one in ACTIONS]},
+        "errnoRet": {"type": "integer", "minimum": 0, "maximum": 4095},
+        "args": {"type": "array", "maxItems": 6, "items": ARGUMENT},
+    },
+}
+OPERATOR_SPEC = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["defaultAction", "syscalls"],
+    "properties": {
+        "defaultAction": {"enum": [f"SCMP_ACT_{one}" for one in ACTIONS]},
+        "architectures": {
+            "type": "array",
+            "uniqueItems": True,
+            "items": {"enum": [f"SCMP_ARCH_{one}" for one in ARCHES]},
+        },
+        "flags": {
+            "type": "array",
+            "uniqueItems": True,
+            "items": {"enum": [f"SECCOMP_FILTER_FLAG_{one}" for one in FLAGS]},
+        },
+        "syscalls": {"type": "array", "items": SYSCALL},
+    },
+}
+"""What the Security Profiles Operator takes: api/seccompprofile/v1, which is the stricter one."""
+
+
+@pytest.mark.parametrize("name", available())
+def test_the_operators_rules_are_kept(name: str) -> None:
+    baseline = load_baseline(name).profile
+    for capabilities in (frozenset[str](), frozenset({"CAP_SYS_ADMIN"})):
+        target = Target("x86_64", capabilities, (6, 1))
+        oci = dump_profile(to_oci(baseline, target), "oci")
+        document = YAML(typ="safe", pure=True).load(operator_profile(deployment(oci=oci)))
+        jsonschema.validate(document["spec"], OPERATOR_SPEC)
 
 
 def test_the_pod_names_the_resolved_profile() -> None:
