@@ -63,7 +63,9 @@ def emitted(folder: Path, cli: Cli, document: dict[str, Any]) -> dict[str, Any]:
     place.write_text(json.dumps({**document, "securityOpt": []}))
     (folder / "seccomp-synth.toml").write_text(
         'container = {devcontainer = ".devcontainer/devcontainer.json"}\n'
-        '[[workload]]\nname = "look"\nrun = "id; uname -a; grep Seccomp /proc/self/status; touch /tmp/x; cat /etc/passwd"\nmode = "exec"\n'
+        '[[workload]]\nname = "look"\n'
+        'run = "id; uname -a; grep Seccomp /proc/self/status; touch /tmp/x; cat /etc/passwd"\n'
+        'mode = "exec"\n'
     )
     cli("record", "-o", "a.json")
     cli("synth", "a.json", "-o", OUT, "--emit", "devcontainer")
