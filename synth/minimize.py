@@ -5,8 +5,8 @@ which of the calls were refused on the way.  A trial that goes well acquits all 
 away; one that fails convicts a call only if no other was refused in it.
 
 With ``k`` calls needed among ``n``, a workload that does the same in every trial takes at most
-``groups + k * (ceil(log2(n)) + 2)`` trials, and as many as there are groups if it needs none.
-Where each failure shows the one call at fault it is ``groups + k``.
+``groups + k * (ceil(log2(n)) + 2) + n`` trials, without the last ``n`` where few are needed, and as
+many as there are groups if it needs none.  Where most calls are needed it is about one for each.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from synth.text import many, printable
 
 NOT_MISSED, NEEDED, NOT_DECIDED = "SS806", "SS807", "SS808"
 REASON_LENGTH = 200
+
+FIRST, DENSE = 4, 3
+"""After so many calls of a group are settled, more than one needed in so many is dense."""
 
 BARE = frozenset(("execve", "exit", "exit_group"))
 """Without these no program starts or ends, whether a workload notices or not."""
@@ -112,11 +115,15 @@ class _Search:
         """Settle every call of a group.
 
         ``suspects`` are calls of which one or more are needed, as far as is known: half of them
-        is tried instead of the group, until one is left.
+        is tried instead of the group, until one is left.  Where many calls are needed, halving
+        finds them no faster than trying each, and each that is tried is settled.
         """
         suspects: frozenset[str] = frozenset()
+        before, whole = len(self.needed), len(group)
         while group:
-            part = _half(suspects) or group
+            found, settled = len(self.needed) - before, whole - len(group)
+            dense = settled >= FIRST and found * DENSE > settled
+            part = frozenset(sorted(suspects or group)[:1]) if dense else _half(suspects) or group
             trial = self._tried(part)
             if trial is None:
                 self.undecided |= group
@@ -129,7 +136,7 @@ class _Search:
                 self.removed |= part
             elif denied:
                 self.needed += [Needed(name, self.trials, trial.reason) for name in denied]
-                part, suspects = denied, frozenset()
+                part, suspects = denied, suspects if dense else frozenset()
             else:
                 self.undecided |= part
             group, suspects = group - part, suspects - part
