@@ -85,7 +85,7 @@ def candidates(
     return allowed - floor - recorded, (allowed & recorded) - floor
 
 
-def minimize(groups: Iterable[Iterable[str]], oracle: Oracle, max_trials: int = 64) -> Minimized:
+def minimize(groups: Iterable[Iterable[str]], oracle: Oracle, max_trials: int = 150) -> Minimized:
     """Return which calls of the groups can go together; groups are tried in their order."""
     search = _Search(oracle, max_trials)
     for group in groups:

@@ -93,7 +93,7 @@ from synth.cli.validation import Request, carry_out
 @click.option(
     "--max-trials",
     type=click.IntRange(1, 2000),
-    default=64,
+    default=150,
     show_default=True,
     help="With --minimize: times to run workloads without some calls.",
 )
