@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from synth.denials import new_denials
 from synth.model import Denial, Finding, Recording, Run
-from synth.offline import held, shown_arguments
+from synth.offline import compared_by, held, shown_arguments
 from synth.resolve import Resolved
 from synth.text import many
 
@@ -125,13 +126,12 @@ def cross(recordings: Sequence[Recording], oracle: Oracle) -> Cross:
 
 def lacked_live(name: str, runs: Iterable[Run], recordings: Sequence[Recording]) -> set[Lacked]:
     """Return what runs of a workload were refused that they were not when recorded."""
-    before = {_key(one) for each in recordings for run in each.runs for one in run.denials}
+    known = [run for each in recordings for run in each.runs]
     return {
         Lacked(one.arch, one.name, _values(one), one.program)
         for run in runs
         if run.workload == name
-        for one in run.denials
-        if _key(one) not in before
+        for one in new_denials(run, known)
     }
 
 
@@ -140,16 +140,10 @@ def lacked_offline(made: Resolved, recordings: Sequence[Recording], name: str) -
 
     Calls of which the values that matter were not recorded are not judged.
     """
-
-    def looks_at(arch: str, call: str) -> frozenset[int]:
-        if arch not in made.arches():
-            return frozenset()
-        return frozenset(one.index for each in made.allowed(call, arch) for one in each)
-
     return {
         Lacked(one.arch, one.name, shown_arguments(one.arguments), one.program)
         for each in recordings
-        for one in held(each, made.decide, looks_at)
+        for one in held(each, made.decide, compared_by(made))
         if one.workload == name and one.answer is not None
     }
 
@@ -187,10 +181,6 @@ def _calls(runs: Iterable[Run]) -> frozenset[tuple[str, str]]:
     return frozenset(
         (use.arch, use.name) for run in runs for use in run.syscalls if use.phase == "workload"
     )
-
-
-def _key(one: Denial) -> tuple[str, str, tuple[tuple[int, int, int], ...]]:
-    return (one.arch, one.name, one.arguments)
 
 
 def _values(one: Denial) -> str:

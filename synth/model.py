@@ -19,6 +19,9 @@ Mode = Literal["run", "exec", "probe", "main", "join"]
 ``main``: that container's own process, recorded as a run of its own;
 ``join``: a container that ran already, recorded for a while."""
 
+INSIDE = ("exec", "probe")
+"""The modes of workloads that happen in a container that runs already."""
+
 # ---------------------------------------------------------------- recordings
 
 

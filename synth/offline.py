@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from synth.model import Answer, ArgumentUse, Finding, Recording, Run
 from synth.profile_format import ALLOWING
-from synth.resolve import NO_ARGUMENTS
+from synth.resolve import NO_ARGUMENTS, Resolved
 from synth.syscalls import errno_name
 
 WOULD_REFUSE, NOT_DECIDED = "SS217", "SS218"
@@ -38,6 +38,17 @@ class Held:
     arguments: tuple[int, ...] = ()
     program: str = ""
     answer: Answer | None = None
+
+
+def compared_by(profile: Resolved) -> LooksAt:
+    """Return what names the arguments that a profile's rules for a call compare."""
+
+    def looks_at(arch: str, name: str) -> frozenset[int]:
+        if arch not in profile.arches():
+            return frozenset()
+        return frozenset(one.index for each in profile.allowed(name, arch) for one in each)
+
+    return looks_at
 
 
 def judge_offline(recording: Recording, decide: Decide, looks_at: LooksAt) -> tuple[Finding, ...]:

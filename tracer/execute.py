@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from synth.model import Container, FileDigest, Run, Workload
+from synth.model import INSIDE, Container, FileDigest, Run, Workload
 from tracer import cgroups
 from tracer.asking import run_probe
 from tracer.engine import Engine
@@ -20,9 +20,6 @@ from tracer.workload import Ending, created, run_container, run_exec, start
 
 SETTLED_AFTER = 2
 """Polls without a new syscall after which a main process counts as started."""
-
-INSIDE = ("exec", "probe")
-"""The modes of workloads that happen in a container that runs already."""
 
 MAIN = "main"
 """Name of the run that stands for the long-running container's own process."""

@@ -7,9 +7,9 @@ import platform
 from dataclasses import dataclass
 
 from synth.errors import HostError
-from synth.model import Container, Filter, Health, Host, Recording, Run, Subject, Workload
+from synth.model import INSIDE, Container, Filter, Health, Host, Recording, Run, Subject, Workload
 from tracer.engine import Engine, EngineInfo, Image
-from tracer.execute import INSIDE, MAIN, Events, Execution, Executor
+from tracer.execute import MAIN, Events, Execution, Executor
 from tracer.observe import Observer
 from tracer.probes import cgroup_layout, require_root, sees_host_processes
 from tracer.workload import remove_stale

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from synth.model import Container, Health, Host, Run, Workload
+from synth.model import INSIDE, Container, Health, Host, Run, Workload
 from tracer.engine import Engine
-from tracer.execute import INSIDE, MAIN, Events, Execution, Executor
+from tracer.execute import MAIN, Events, Execution, Executor
 from tracer.observe import Observer
 from tracer.probes import require_root
 from tracer.record import (

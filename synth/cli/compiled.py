@@ -9,7 +9,7 @@ from synth.bpf import run
 from synth.cli.common import Settings
 from synth.errors import HostError
 from synth.model import Answer, Profile, Recording, Target
-from synth.offline import judge_offline
+from synth.offline import compared_by, judge_offline
 from synth.resolve import filter_rules, resolve
 from synth.verdict import Verdict
 
@@ -48,14 +48,7 @@ def offline_verdict(
     granted = recording.subject.capabilities if cap_add is None else cap_add
     target = Target(recording.host.arch, frozenset(granted), kernel_version(recording.host.kernel))
     known = resolve(profile, target)
-
-    def looks_at(arch: str, name: str) -> frozenset[int]:
-        if arch not in known.arches():
-            return frozenset()
-        conditions = known.allowed(name, arch)
-        return frozenset(one.index for conjunction in conditions for one in conjunction)
-
-    found = judge_offline(recording, compiled(profile, target, settings), looks_at)
+    found = judge_offline(recording, compiled(profile, target, settings), compared_by(known))
     names = {run.workload for run in recording.runs}
     failed = {one.subject for one in found if one.severity == "error"}
     return Verdict(found, tuple(sorted(names - failed)), tuple(sorted(failed)))

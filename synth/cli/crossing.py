@@ -12,7 +12,7 @@ from synth.baseline import recorded_default
 from synth.cli.common import Settings, clean
 from synth.cli.replaying import Case, Harness, require_whole
 from synth.cli.replaying import Trial as Wish
-from synth.cross import Cross, Lacked, cross, lacked_live, lacked_offline, workloads
+from synth.cross import Cross, Lacked, cross, lacked_live, offline_oracle, workloads
 from synth.errors import ExitCode
 from synth.evidence import combine
 from synth.files import write_atomic
@@ -86,11 +86,7 @@ def cross_live(
 
 def cross_offline(settings: Settings, recordings: Sequence[Recording], output: CrossOutput) -> int:
     """Leave each workload out and hold its recorded calls against the profile of the others."""
-
-    def oracle(rest: tuple[Recording, ...], own: tuple[Recording, ...]) -> set[Lacked]:
-        made = _make(rest).generated.resolved
-        return {one for name in workloads(own) for one in lacked_offline(made, own, name)}
-
+    oracle = offline_oracle(lambda rest: _make(rest).generated.resolved)
     return _conclude(settings, cross(recordings, oracle), output, ())
 
 

@@ -10,14 +10,14 @@ import click
 
 from synth.cli.common import Settings, clean
 from synth.cli.compiled import kernel_version
-from synth.cli.replaying import CONTAINED, INSIDE, Case, Harness, require_whole, restricted
+from synth.cli.replaying import CONTAINED, Case, Harness, require_whole, restricted
 from synth.cli.replaying import Trial as Wish
 from synth.denials import BASELINE
 from synth.errors import ExitCode
 from synth.files import require_writable, write_atomic
 from synth.findings import dump_findings
 from synth.minimize import Minimized, Trial, candidates, minimize, minimize_findings
-from synth.model import Host, Profile, Target
+from synth.model import INSIDE, Host, Profile, Target
 from synth.profile import dump_profile
 from synth.removing import without
 from synth.replay import Replay

@@ -20,7 +20,7 @@ from synth.cli.progress import Progress
 from synth.cli.sources import recorded_container
 from synth.config import ContainerSource
 from synth.errors import UsageError
-from synth.model import Container, Profile, Recording, Workload
+from synth.model import INSIDE, Container, Profile, Recording, Workload
 from synth.profile import dump_profile
 from synth.recording import recording_digest
 from synth.replay import RECORDED, Replay
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 SLACK, GRACE_S = 3.0, 20.0
 """A replay may take so many times as long as the slowest recorded run, and so many seconds."""
 
-INSIDE = ("exec", "probe")
 CONTAINED = ("run", *INSIDE)
 """The modes of workloads that can be replayed by themselves; those inside share a container."""
 
